@@ -1,0 +1,37 @@
+//! What is too long, too many or too deep to be an event.
+
+/// Longest event id, transaction id, actor part or part of a record id, in bytes.
+pub const ID_BYTES_MAX: usize = 1_024;
+
+/// Longest tenant, source or table, in bytes.
+pub const NAME_BYTES_MAX: usize = 256;
+
+/// Most parts of a record id. `PostgreSQL`, `MySQL` and SQL Server allow 32 columns in a key or less.
+pub const RECORD_ID_PARTS_MAX: usize = 32;
+
+/// Most pointers in `unknown`.
+pub const UNKNOWN_MAX: usize = 1_000;
+
+/// Most top-level members of an event or an envelope; images may have any number.
+pub const MEMBERS_MAX: usize = 1_000;
+
+/// Most envelopes and strings around an event: a body in a notification is one.
+pub const LAYERS_MAX: usize = 4;
+
+/// Bounds of one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest body, in bytes.
+    pub body_bytes: usize,
+    /// Most events in one message.
+    pub events: usize,
+}
+
+impl Default for Limits {
+    /// 4 MiB, four times what SQS takes (1 MiB,
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>), and 10,000
+    /// events: such a message would have 100 bytes for each.
+    fn default() -> Self {
+        Self { body_bytes: 4 * 1024 * 1024, events: 10_000 }
+    }
+}
