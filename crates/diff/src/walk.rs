@@ -1,0 +1,217 @@
+//! Comparing two values that are proven JSON, member by member.
+
+use crate::{ArrayPolicy, Arrays, Change, ChangeKind};
+use afterimage_json::{Kind, Pointer, Raw, canonical, equal, unescape};
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// Where a comparison stands, and what it has found.
+pub(crate) struct Walk<'a, 'r> {
+    arrays: &'r Arrays,
+    path: Vec<Step<'a>>,
+    key: Vec<Raw<'a>>,
+    pub(crate) changes: Vec<Change<'a>>,
+}
+
+enum Step<'a> {
+    /// A member, its name as it is spelled between the quotes.
+    Member(&'a str),
+    /// An element, by its position before and after.
+    Element { old: usize, new: usize },
+}
+
+impl<'a, 'r> Walk<'a, 'r> {
+    pub(crate) fn new(arrays: &'r Arrays) -> Self {
+        Self { arrays, path: Vec::new(), key: Vec::new(), changes: Vec::new() }
+    }
+
+    /// Goes into a member, called by its spelled name.
+    pub(crate) fn enter(&mut self, key: &'a str) {
+        self.path.push(Step::Member(key));
+    }
+
+    /// Comes out of it.
+    pub(crate) fn leave(&mut self) {
+        self.path.pop();
+    }
+
+    /// Compares the values at the current place.
+    pub(crate) fn values(&mut self, old: Raw<'a>, new: Raw<'a>) {
+        if old.as_str() == new.as_str() {
+            return;
+        }
+        match (old.kind(), new.kind()) {
+            (Kind::Object, Kind::Object) => self.members(members(old), members(new)),
+            (Kind::Array, Kind::Array) => self.elements(old, new),
+            _ => self.atomic(old, new),
+        }
+    }
+
+    /// Compares the members of two objects (or the rest of them), called by their spelled names.
+    pub(crate) fn members(&mut self, old: Vec<(&'a str, Raw<'a>)>, new: Vec<(&'a str, Raw<'a>)>) {
+        let names: Vec<Cow<'a, str>> = new.iter().map(|(key, _)| text(key)).collect();
+        let mut sorted: Vec<usize> = (0..new.len()).collect();
+        sorted.sort_unstable_by(|&a, &b| names[a].cmp(&names[b]));
+        let mut stayed = vec![false; new.len()];
+        for (key, old) in old {
+            self.enter(key);
+            let name = text(key);
+            match sorted.binary_search_by(|&at| names[at].cmp(&name)) {
+                Ok(found) => {
+                    stayed[sorted[found]] = true;
+                    self.values(old, new[sorted[found]].1);
+                }
+                Err(_) => self.push(ChangeKind::Removed { old }),
+            }
+            self.leave();
+        }
+        for ((key, new), _) in new.into_iter().zip(stayed).filter(|(_, stayed)| !stayed) {
+            self.enter(key);
+            self.push(ChangeKind::Added { new });
+            self.leave();
+        }
+    }
+
+    fn atomic(&mut self, old: Raw<'a>, new: Raw<'a>) {
+        if !equal(old, new) {
+            self.push(ChangeKind::Replaced { old, new });
+        }
+    }
+
+    fn elements(&mut self, old: Raw<'a>, new: Raw<'a>) {
+        let policy = if self.arrays.is_atomic() { &ArrayPolicy::Atomic } else { self.arrays.policy(&self.place().0) };
+        match policy {
+            ArrayPolicy::Atomic => self.atomic(old, new),
+            ArrayPolicy::Index => self.by_position(&elements(old), &elements(new)),
+            ArrayPolicy::Keyed(pointer) => match (Keyed::new(old, pointer), Keyed::new(new, pointer)) {
+                (Some(old), Some(new)) => self.by_key(&old, &new),
+                _ => self.atomic(old, new),
+            },
+        }
+    }
+
+    fn by_position(&mut self, old: &[Raw<'a>], new: &[Raw<'a>]) {
+        for (index, (&old, &new)) in old.iter().zip(new).enumerate() {
+            self.at(index, index, |walk| walk.values(old, new));
+        }
+        for (index, &old) in old.iter().enumerate().skip(new.len()).rev() {
+            self.at(index, index, |walk| walk.push(ChangeKind::Removed { old }));
+        }
+        for (index, &new) in new.iter().enumerate().skip(old.len()) {
+            self.at(index, index, |walk| walk.push(ChangeKind::Added { new }));
+        }
+    }
+
+    fn by_key(&mut self, old: &Keyed<'a>, new: &Keyed<'a>) {
+        // Positions of those that stayed, in the order after.
+        let stayed: Vec<(usize, usize)> =
+            new.ids.iter().enumerate().filter_map(|(at, id)| Some((*old.positions.get(id)?, at))).collect();
+        for &(from, to) in &stayed {
+            self.key.push(new.keys[to]);
+            self.at(from, to, |walk| walk.values(old.elements[from], new.elements[to]));
+            self.key.pop();
+        }
+        for (from, &gone) in old.elements.iter().enumerate().rev() {
+            if !new.positions.contains_key(&old.ids[from]) {
+                self.key.push(old.keys[from]);
+                self.at(from, from, |walk| walk.push(ChangeKind::Removed { old: gone }));
+                self.key.pop();
+            }
+        }
+        if !stayed.is_sorted() {
+            let mut before = stayed.clone();
+            before.sort_unstable();
+            let keys = |places: &[(usize, usize)]| places.iter().map(|&(_, to)| new.keys[to]).collect();
+            self.push(ChangeKind::Order { old: keys(&before), new: keys(&stayed) });
+        }
+        for (to, &come) in new.elements.iter().enumerate() {
+            if !old.positions.contains_key(&new.ids[to]) {
+                self.key.push(new.keys[to]);
+                self.at(to, to, |walk| walk.push(ChangeKind::Added { new: come }));
+                self.key.pop();
+            }
+        }
+    }
+
+    fn at(&mut self, old: usize, new: usize, visit: impl FnOnce(&mut Self)) {
+        self.path.push(Step::Element { old, new });
+        visit(self);
+        self.path.pop();
+    }
+
+    fn push(&mut self, kind: ChangeKind<'a>) {
+        let (path, old_path) = self.place();
+        let (path, old_path) = match (&kind, old_path) {
+            (ChangeKind::Removed { .. }, Some(old_path)) => (old_path, None),
+            (_, old_path) => (path, old_path),
+        };
+        self.changes.push(Change { path, old_path, key: self.key.clone(), kind });
+    }
+
+    /// The current place after, and before if that differs.
+    fn place(&self) -> (Pointer, Option<Pointer>) {
+        let path = self.pointer(|_, new| new);
+        let moved = self.path.iter().any(|step| matches!(step, Step::Element { old, new } if old != new));
+        let old_path = moved.then(|| self.pointer(|old, _| old));
+        (path, old_path)
+    }
+
+    fn pointer(&self, side: impl Fn(usize, usize) -> usize) -> Pointer {
+        let mut pointer = Pointer::root();
+        for step in &self.path {
+            match step {
+                Step::Member(key) => pointer.push(&text(key)),
+                Step::Element { old, new } => pointer.push_index(side(*old, *new)),
+            }
+        }
+        pointer
+    }
+}
+
+/// The elements of an array, each with a scalar that no other has.
+struct Keyed<'a> {
+    elements: Vec<Raw<'a>>,
+    keys: Vec<Raw<'a>>,
+    /// Canonical text of the keys: one for all spellings.
+    ids: Vec<Vec<u8>>,
+    positions: HashMap<Vec<u8>, usize>,
+}
+
+impl<'a> Keyed<'a> {
+    /// `None` if the array cannot be keyed.
+    fn new(array: Raw<'a>, pointer: &Pointer) -> Option<Self> {
+        let elements = elements(array);
+        if elements.len() > ArrayPolicy::KEYED_ELEMENTS_MAX {
+            return None;
+        }
+        let mut keyed = Self { keys: Vec::new(), ids: Vec::new(), positions: HashMap::new(), elements };
+        for (position, element) in keyed.elements.iter().enumerate() {
+            let key = element.at(pointer).filter(|_| element.kind() == Kind::Object)?;
+            if !matches!(key.kind(), Kind::String | Kind::Number | Kind::Bool) {
+                return None;
+            }
+            let mut id = Vec::new();
+            canonical(key, &mut id);
+            if keyed.positions.insert(id.clone(), position).is_some() {
+                return None;
+            }
+            keyed.keys.push(key);
+            keyed.ids.push(id);
+        }
+        Some(keyed)
+    }
+}
+
+fn members(object: Raw<'_>) -> Vec<(&str, Raw<'_>)> {
+    let Some(mut members) = object.members() else { return Vec::new() };
+    std::iter::from_fn(|| members.next_spelled()).collect()
+}
+
+fn elements(array: Raw<'_>) -> Vec<Raw<'_>> {
+    array.elements().into_iter().flatten().collect()
+}
+
+/// What a spelled key of proven JSON says.
+fn text(key: &str) -> Cow<'_, str> {
+    unescape(key).unwrap_or(Cow::Borrowed(key))
+}

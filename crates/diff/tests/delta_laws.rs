@@ -1,0 +1,278 @@
+//! What holds for the deltas of all pairs of documents: nothing hidden shows, digests tell data, changes carry images on.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "../../json/tests/generate/mod.rs"]
+mod generate;
+#[path = "../../json/tests/tree/mod.rs"]
+mod tree;
+
+use std::sync::Arc;
+
+use afterimage_diff::{
+    Change, ChangeKind, Delta, DigestKey, Mutation, RuleBlock, RuledChange, Rules, TableRules, Values, Verdict, delta,
+    patch, redact_object,
+};
+use afterimage_json::{Pointer, Raw};
+use fastrand::Rng;
+use generate::{Style, document, mutate, spell};
+use proptest::prelude::*;
+use tree::Tree;
+
+/// What no text of a delta may hold, in names or values.
+const MARK: &str = "MARKED";
+const SECRET_NAMES: [&str; 10] = [
+    "password",
+    "Pass_Word",
+    "user-password",
+    "PASSWORD_HASH",
+    "apiKey",
+    "X-Api-Key",
+    "refresh_token",
+    "Set-Cookie",
+    "cardNumber",
+    "client secret",
+];
+
+fn rules(block: RuleBlock) -> Arc<TableRules> {
+    Rules::new(vec![block], DigestKey::published()).unwrap().table("s", "t")
+}
+
+fn block() -> RuleBlock {
+    RuleBlock::new("rules[0]", "*", "*")
+}
+
+fn update<'a>(before: &'a str, after: &'a str, rules: &TableRules) -> Delta<'a> {
+    delta(Mutation::Update, Some(before), Some(after), &[], rules, &DigestKey::published()).unwrap()
+}
+
+fn kept<'a>(image: &'a str, unknown: &[Pointer], rules: &TableRules) -> Delta<'a> {
+    delta(Mutation::Insert, None, Some(image), unknown, rules, &DigestKey::published()).unwrap()
+}
+
+/// A value in which everything is marked, names too.
+fn marked(rng: &mut Rng) -> Tree {
+    let leaf = |rng: &mut Rng| Tree::String(format!("{MARK} {}", rng.u32(..)));
+    match rng.u8(..4) {
+        0 => Tree::Object(vec![(format!("{MARK} {}", rng.u8(..4)), leaf(rng)), ("n".to_owned(), leaf(rng))]),
+        1 => Tree::Array(vec![leaf(rng), Tree::Object(vec![("id".to_owned(), leaf(rng))])]),
+        _ => leaf(rng),
+    }
+}
+
+/// Puts marked members with one of these names into objects here and there, at any depth.
+fn plant(tree: &mut Tree, names: &[&str], rng: &mut Rng) {
+    match tree {
+        Tree::Object(members) => {
+            members.iter_mut().for_each(|(_, value)| plant(value, names, rng));
+            if rng.u8(..3) > 0 {
+                let name = (*rng.choice(names).unwrap()).to_owned();
+                members.retain(|(other, _)| *other != name);
+                members.insert(rng.usize(..=members.len()), (name, marked(rng)));
+            }
+        }
+        Tree::Array(elements) => elements.iter_mut().for_each(|element| plant(element, names, rng)),
+        _ => {}
+    }
+}
+
+/// Everything a delta says, with nothing hidden behind escapes.
+fn all_text(delta: &Delta<'_>) -> String {
+    let json = |text: &str| format!("{:?}", Tree::parse(text).expect("what a delta shows is JSON"));
+    let mut all: Vec<String> = delta.changed.clone();
+    all.extend([&delta.before, &delta.after].into_iter().flatten().map(|text| json(text)));
+    for change in &delta.changes {
+        all.extend(change.old().into_iter().chain(change.new()).map(json));
+        all.extend(change.key.iter().map(|text| json(text)));
+        if let Values::Order { old, new } = &change.values {
+            all.extend(old.iter().chain(new).map(|text| json(text)));
+        }
+        all.extend([Some(&change.path), change.old_path.as_ref()].into_iter().flatten().map(Pointer::to_string));
+    }
+    let places = delta.unknown.iter().chain(&delta.redacted).chain(&delta.approximate);
+    all.extend(places.map(Pointer::to_string));
+    all.join("\n")
+}
+
+/// Carries changes out, in the way of RFC 6902.
+fn apply(image: &str, changes: &[RuledChange<'_>], undo: bool) -> Tree {
+    let raw = |text| Raw::parse(text).unwrap();
+    let changes: Vec<Change<'_>> = changes
+        .iter()
+        .map(|change| Change {
+            path: change.path.clone(),
+            old_path: change.old_path.clone(),
+            key: change.key.iter().map(|key| raw(key)).collect(),
+            kind: match &change.values {
+                Values::Added { new } => ChangeKind::Added { new: raw(new) },
+                Values::Removed { old } => ChangeKind::Removed { old: raw(old) },
+                Values::Replaced { old, new } => ChangeKind::Replaced { old: raw(old), new: raw(new) },
+                Values::Order { old, new } => ChangeKind::Order {
+                    old: old.iter().map(|key| raw(key)).collect(),
+                    new: new.iter().map(|key| raw(key)).collect(),
+                },
+                Values::Redacted { .. } => panic!("nothing is redacted here"),
+            },
+        })
+        .collect();
+    let mut value = serde_json::from_str(image).unwrap();
+    let patch = if undo { patch::inverse(&changes) } else { patch::forward(&changes) };
+    json_patch::patch(&mut value, &patch).unwrap();
+    Tree::parse(&value.to_string()).unwrap()
+}
+
+/// Rules over the names that documents are made of, with nothing redacted.
+fn visible_rules() -> impl Strategy<Value = Arc<TableRules>> {
+    let rules = [
+        block(),
+        block().ignore("/a").unwrap().ignore("/**/b").unwrap().quiet("/**/c").unwrap(),
+        block().ignore("/items/*").unwrap().quiet("/*/*/status").unwrap().array("/**", "index").unwrap(),
+        block().ignore("/**/status").unwrap().array("/**", "keyed(/id)").unwrap(),
+        block().ignore("/a/b").unwrap().quiet("/**/a*").unwrap().array("/items", "keyed(/id)").unwrap(),
+    ];
+    prop::sample::select(rules.map(self::rules).to_vec())
+}
+
+fn relatives(tree: &Tree, mutations: u8, rng: &mut Rng) -> Tree {
+    let mut other = tree.clone();
+    (0..mutations).for_each(|_| mutate(&mut other, rng));
+    other
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn no_secret_shows_by_default(tree in document(), mutations in 0_u8..5, policy in 0_usize..3, seed: u64) {
+        let mut rng = Rng::with_seed(seed);
+        let (mut before, mut after) = (tree.clone(), relatives(&tree, mutations, &mut rng));
+        plant(&mut before, &SECRET_NAMES, &mut rng);
+        plant(&mut after, &SECRET_NAMES, &mut rng);
+        let (before, after) = (spell(&before, Style::Free, &mut rng), spell(&after, Style::Free, &mut rng));
+        let rules = rules(block().array("/**", ["atomic", "index", "keyed(/id)"][policy]).unwrap());
+        let key = DigestKey::published();
+        for mutation in [Mutation::Insert, Mutation::Update, Mutation::Delete, Mutation::None] {
+            for (before, after) in [(Some(&before), Some(&after)), (Some(&before), None), (None, Some(&after))] {
+                let (before, after) = (before.map(String::as_str), after.map(String::as_str));
+                let delta = delta(mutation, before, after, &[], &rules, &key).unwrap();
+                prop_assert!(!all_text(&delta).contains(MARK), "{delta:?}");
+            }
+        }
+        // Context and labels: the same names, any depth.
+        let object = redact_object(&after);
+        prop_assert!(!format!("{:?}", Tree::parse(&object).unwrap()).contains(MARK), "{object}");
+    }
+
+    #[test]
+    fn no_redacted_value_shows_but_as_its_stand_in(
+        tree in document(), mutations in 0_u8..5, how in 0_usize..3, policy in 0_usize..3, seed: u64,
+    ) {
+        let mut rng = Rng::with_seed(seed);
+        let (mut before, mut after) = (tree.clone(), relatives(&tree, mutations, &mut rng));
+        plant(&mut before, &["hidden"], &mut rng);
+        plant(&mut after, &["hidden"], &mut rng);
+        let (before, after) = (spell(&before, Style::Free, &mut rng), spell(&after, Style::Free, &mut rng));
+        let how = ["drop", "mask", "hmac"][how];
+        let block = block().array("/**", ["atomic", "index", "keyed(/id)"][policy]).unwrap();
+        let redacting = rules(block.clone().redact("/**/hidden", how).unwrap());
+        let delta = update(&before, &after, &redacting);
+        prop_assert!(!all_text(&delta).contains(MARK), "{delta:?}");
+        // Redaction hides; it does not make a record another one, nor a change none.
+        let bare = update(&before, &after, &rules(block));
+        prop_assert_eq!((delta.before_digest, delta.after_digest), (bare.before_digest, bare.after_digest));
+        prop_assert_eq!((delta.verdict, delta.changed), (bare.verdict, bare.changed));
+    }
+
+    #[test]
+    fn what_is_ignored_is_nowhere(tree in document(), mutations in 0_u8..5, policy in 0_usize..3, seed: u64) {
+        let mut rng = Rng::with_seed(seed);
+        let other = relatives(&tree, mutations, &mut rng);
+        let (mut before, mut after) = (tree.clone(), other.clone());
+        plant(&mut before, &["ignored"], &mut rng);
+        plant(&mut after, &["ignored"], &mut rng);
+        let plain = (spell(&tree, Style::Free, &mut rng), spell(&other, Style::Free, &mut rng));
+        let planted = (spell(&before, Style::Free, &mut rng), spell(&after, Style::Free, &mut rng));
+        let block = block().array("/**", ["atomic", "index", "keyed(/id)"][policy]).unwrap();
+        let ignoring = rules(block.ignore("/**/ignored").unwrap());
+        let (without, with) = (update(&plain.0, &plain.1, &ignoring), update(&planted.0, &planted.1, &ignoring));
+        prop_assert!(!all_text(&with).contains(MARK) && !all_text(&with).contains("ignored"), "{with:?}");
+        prop_assert_eq!((with.before_digest, with.after_digest), (without.before_digest, without.after_digest));
+        prop_assert_eq!((with.verdict, with.changes.len()), (without.verdict, without.changes.len()));
+    }
+
+    #[test]
+    fn quiet_or_ignored_alone_makes_no_entry_and_no_other_digest(tree in document(), seed: u64) {
+        let mut rng = Rng::with_seed(seed);
+        let (mut before, mut after) = (tree.clone(), tree.clone());
+        plant(&mut before, &["ignored", "quiet"], &mut Rng::with_seed(seed));
+        plant(&mut after, &["ignored", "quiet"], &mut Rng::with_seed(seed ^ 1));
+        let (before, after) = (spell(&before, Style::Free, &mut rng), spell(&after, Style::Free, &mut rng));
+        let rules = rules(block().ignore("/**/ignored").unwrap().quiet("/**/quiet").unwrap());
+        prop_assert_eq!(update(&before, &after, &rules).verdict, Verdict::Unchanged);
+        prop_assert_eq!(kept(&before, &[], &rules).after_digest, kept(&after, &[], &rules).after_digest);
+        prop_assert_eq!(kept(&before, &[], &rules).after_digest, kept(&spell(&tree, Style::Plain, &mut rng), &[], &rules).after_digest);
+    }
+
+    #[test]
+    fn equal_data_and_only_it_has_one_digest(tree in document(), mutations in 0_u8..3, seed: u64) {
+        let mut rng = Rng::with_seed(seed);
+        let other = relatives(&tree, mutations, &mut rng);
+        let texts = [spell(&tree, Style::Plain, &mut rng), spell(&tree, Style::Free, &mut rng), spell(&other, Style::Free, &mut rng)];
+        let rules = TableRules::default();
+        let digest = |text: &str, key: &DigestKey| {
+            delta(Mutation::Insert, None, Some(text), &[], &rules, key).unwrap().after_digest.unwrap()
+        };
+        let key = DigestKey::published();
+        prop_assert_eq!(digest(&texts[0], &key), digest(&texts[1], &key));
+        prop_assert_eq!(digest(&texts[0], &key) == digest(&texts[2], &key), tree == other);
+        prop_assert_ne!(digest(&texts[0], &key), digest(&texts[0], &DigestKey::new(b"another key, 16+").unwrap()));
+        // A pair shares the work, not the outcome.
+        let pair = update(&texts[1], &texts[2], &rules);
+        if pair.verdict == Verdict::Changed {
+            prop_assert_eq!(pair.before_digest, Some(digest(&texts[0], &key)));
+            prop_assert_eq!(pair.after_digest, Some(digest(&texts[2], &key)));
+        }
+    }
+
+    #[test]
+    fn the_law_holds_on_what_is_visible(tree in document(), mutations in 0_u8..6, rules in visible_rules(), seed: u64) {
+        let mut rng = Rng::with_seed(seed);
+        let (before, after) = (spell(&tree, Style::Free, &mut rng), spell(&relatives(&tree, mutations, &mut rng), Style::Free, &mut rng));
+        let delta = update(&before, &after, &rules);
+        let (old, new) = (kept(&before, &[], &rules), kept(&after, &[], &rules));
+        if delta.verdict == Verdict::Changed {
+            prop_assert!(delta.after_is_derivable);
+            prop_assert_eq!(&delta.after, &new.after);
+            let (old, new) = (old.after.unwrap(), new.after.unwrap());
+            prop_assert_eq!(apply(&old, &delta.changes, false), Tree::parse(&new).unwrap());
+            prop_assert_eq!(apply(&new, &delta.changes, true), Tree::parse(&old).unwrap());
+        } else {
+            // Nothing that digests see is lost with the entry.
+            prop_assert_eq!(old.after_digest, new.after_digest);
+        }
+    }
+
+    #[test]
+    fn an_unknown_value_is_in_nothing_but_the_list(tree in document(), mutations in 0_u8..5, seed: u64) {
+        let mut rng = Rng::with_seed(seed);
+        let other = relatives(&tree, mutations, &mut rng);
+        let with = |tree: &Tree, rng: &mut Rng| {
+            let mut members = vec![("known".to_owned(), tree.clone()), ("blob".to_owned(), marked(rng))];
+            members.push(("deep".to_owned(), Tree::Object(vec![("*".to_owned(), marked(rng)), ("x".to_owned(), Tree::Null)])));
+            spell(&Tree::Object(members), Style::Free, rng)
+        };
+        let (before, after) = (with(&tree, &mut rng), with(&other, &mut rng));
+        let unknown: Vec<Pointer> = ["/blob", "/deep/*"].iter().map(|text| text.parse().unwrap()).collect();
+        let rules = TableRules::default();
+        let delta = delta(Mutation::Update, Some(&before), Some(&after), &unknown, &rules, &DigestKey::published()).unwrap();
+        prop_assert_eq!(delta.verdict == Verdict::Unchanged, tree == other);
+        prop_assert!(!all_text(&delta).contains(MARK), "{delta:?}");
+        if tree != other {
+            prop_assert_eq!(&delta.unknown, &unknown);
+            prop_assert_eq!(delta.changed, ["known"]);
+            let digest = |text: &str| kept(text, &unknown, &rules).after_digest;
+            let again = with(&tree, &mut rng);
+            prop_assert_eq!(delta.before_digest, digest(&again));
+        }
+    }
+}
