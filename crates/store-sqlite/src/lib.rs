@@ -1,0 +1,23 @@
+//! The trail in one SQLite file: the embedded default.
+//!
+//! * One file in WAL mode with `synchronous=FULL`: a commit is on the disk when it is acknowledged
+//!   (<https://sqlite.org/pragma.html#pragma_synchronous>).
+//! * One writer thread; appends that wait for it together share a transaction, and so its one flush to the disk.
+//! * Readers have connections of their own and never wait for the writer (<https://sqlite.org/wal.html>).
+//!
+//! Several processes may use one file, on one machine: WAL needs shared memory, so no network file system.
+//!
+//! An entry is one row of `entry`, in order of arrival, and one small row in each of three indexes: by event (what makes
+//! two tellings one), by record, by table. `entry.id` grows with every commit and is never used again, with `worker` and
+//! `stored_at` beside it: that is the arrival journal.
+
+mod dictionary;
+mod error;
+mod read;
+mod schema;
+mod store;
+mod write;
+mod writer;
+
+pub use schema::SCHEMA_VERSION;
+pub use store::{Options, SqliteStore};

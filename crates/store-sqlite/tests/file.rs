@@ -1,0 +1,168 @@
+//! What only a file can promise: it outlives the process, and is shared with others.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use afterimage_event::Op;
+use afterimage_store::conformance::{Telling, moment};
+use afterimage_store::{AppendError, Arrival, Direction, RowRange, Store, StoreError};
+use afterimage_store_sqlite::{Options, SCHEMA_VERSION, SqliteStore};
+
+fn telling(n: usize) -> Telling {
+    Telling::new("t", &format!("e{n:04}"), Op::Snapshot, 1).images("", &format!(r#"{{"n":{n}}}"#))
+}
+
+async fn migrated(path: &Path) -> SqliteStore {
+    let store = SqliteStore::open(path, &Options::default()).unwrap();
+    store.migrate().await.unwrap();
+    store
+}
+
+async fn append(store: &SqliteStore, n: usize) -> Result<(), AppendError> {
+    let arrival = Arrival { worker: "w".into(), at: moment(2) };
+    store.append(&[telling(n).entry()], &arrival).await.remove(0)
+}
+
+async fn stored(store: &SqliteStore) -> Vec<String> {
+    let range = RowRange { from: None, to: None, past: None, direction: Direction::Ascending, limit: 10_000 };
+    let rows = store.record_rows(&telling(0).record_key(), &range).await.unwrap();
+    rows.into_iter().map(|row| row.identity.event_id).collect()
+}
+
+fn wal(path: &Path) -> std::path::PathBuf {
+    path.with_extension("db-wal")
+}
+
+/// The file as a crash would leave it: what was written by then, the WAL cut off at some byte, no shared memory.
+fn crashed(path: &Path, folder: &Path, wal_bytes: u64) -> std::path::PathBuf {
+    let copy = folder.join("copy.db");
+    let _fresh = fs::remove_file(copy.with_extension("db-shm"));
+    fs::copy(path, &copy).unwrap();
+    fs::copy(wal(path), wal(&copy)).unwrap();
+    fs::OpenOptions::new().write(true).open(wal(&copy)).unwrap().set_len(wal_bytes).unwrap();
+    copy
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_survives_a_crash_at_any_byte_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trail.db");
+    let store = migrated(&path).await;
+    let mut ends = Vec::new();
+    for n in 0..12 {
+        append(&store, n).await.unwrap();
+        ends.push(fs::metadata(wal(&path)).unwrap().len());
+    }
+    for acknowledged in 0..ends.len() {
+        let next = ends.get(acknowledged + 1).copied().unwrap_or(ends[acknowledged]);
+        for torn in [0, 1, 24, (next - ends[acknowledged]) / 2, (next - ends[acknowledged]).saturating_sub(1)] {
+            let copy = crashed(&path, folder.path(), ends[acknowledged] + torn);
+            let again = SqliteStore::open(&copy, &Options::default()).unwrap();
+            again.ping().await.unwrap();
+            let found = stored(&again).await;
+            let expected: Vec<_> = (0..=acknowledged).map(|n| format!("e{n:04}")).collect();
+            assert_eq!(found, expected, "{torn} bytes after entry {acknowledged}");
+            append(&again, 999).await.unwrap();
+            again.close().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_are_found_again_by_the_next_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trail.db");
+    let store = Arc::new(migrated(&path).await);
+    let appends = (0..200).map(|n| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { append(&store, n).await })
+    });
+    for result in appends.collect::<Vec<_>>() {
+        result.await.unwrap().unwrap();
+    }
+    store.close().await;
+    assert!(matches!(append(&store, 200).await, Err(AppendError::Unavailable { .. })));
+    assert!(matches!(store.ping().await, Err(StoreError::Unavailable { .. })));
+    let again = SqliteStore::open(&path, &Options::default()).unwrap();
+    assert_eq!(again.migrate().await.unwrap(), Vec::<String>::new());
+    assert_eq!(stored(&again).await, (0..200).map(|n| format!("e{n:04}")).collect::<Vec<_>>());
+    // Dropped without a word, as when a task is aborted.
+    drop(again);
+    assert_eq!(stored(&SqliteStore::open(&path, &Options::default()).unwrap()).await.len(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_that_migrate_at_once_take_each_step_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trail.db");
+    let migrations = (0..6).map(|_| {
+        let path = path.clone();
+        tokio::spawn(async move {
+            let store = SqliteStore::open(&path, &Options::default()).unwrap();
+            let steps = store.migrate().await.unwrap().len();
+            store.ping().await.unwrap();
+            append(&store, steps).await.unwrap();
+            steps
+        })
+    });
+    let mut steps = 0;
+    for migration in migrations.collect::<Vec<_>>() {
+        steps += migration.await.unwrap();
+    }
+    assert_eq!(i64::try_from(steps), Ok(SCHEMA_VERSION));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_of_another_version_is_refused_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trail.db");
+    let store = SqliteStore::open(&path, &Options::default()).unwrap();
+    let misconfigured = |result: Result<(), StoreError>| match result {
+        Err(StoreError::Misconfigured { reason }) => reason,
+        other => panic!("{other:?}"),
+    };
+    assert!(misconfigured(store.ping().await).contains("afterimage migrate"));
+    assert!(matches!(append(&store, 0).await, Err(AppendError::Unavailable { reason }) if reason.contains("migrate")));
+    store.migrate().await.unwrap();
+    append(&store, 0).await.unwrap();
+
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.pragma_update(None, "user_version", SCHEMA_VERSION + 1).unwrap();
+    assert!(misconfigured(store.ping().await).contains("upgrade"));
+    assert!(misconfigured(store.migrate().await.map(|_| ())).contains("upgrade"));
+    let fresh = SqliteStore::open(&path, &Options::default()).unwrap();
+    assert!(matches!(append(&fresh, 1).await, Err(AppendError::Unavailable { reason }) if reason.contains("upgrade")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_held_by_another_process_is_waited_for_and_then_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trail.db");
+    migrated(&path).await.close().await;
+    let patience = Options { busy_timeout: Duration::from_millis(20), ..Options::default() };
+    let store = SqliteStore::open(&path, &patience).unwrap();
+    append(&store, 0).await.unwrap();
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(matches!(append(&store, 1).await, Err(AppendError::Unavailable { reason }) if reason.contains("locked")));
+    // Readers do not care.
+    assert_eq!(stored(&store).await, ["e0000"]);
+    other.execute_batch("ROLLBACK").unwrap();
+    append(&store, 1).await.unwrap();
+    assert_eq!(stored(&store).await, ["e0000", "e0001"]);
+}
+
+#[tokio::test]
+async fn a_file_that_is_something_else_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trail.db");
+    let text = "not a database, though long enough to be looked at as one ".repeat(100);
+    fs::write(&path, &text).unwrap();
+    assert!(SqliteStore::open(&path, &Options::default()).is_err());
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    assert!(SqliteStore::open(folder.path().join("no/such/folder/trail.db"), &Options::default()).is_err());
+}

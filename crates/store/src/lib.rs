@@ -1,0 +1,26 @@
+//! The entry, the store trait, the questions every store answers alike, and their conformance suite.
+
+mod assemble;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod content;
+mod entry;
+mod error;
+mod keep;
+#[cfg(feature = "memory")]
+mod memory;
+mod rows;
+mod store;
+mod trail;
+
+pub use entry::{Digest, Entry, Identity, OrderKey, ParseDigestError, version_order};
+pub use error::{AppendError, StoreError};
+pub use keep::{Kept, keep};
+#[cfg(feature = "memory")]
+pub use memory::MemoryStore;
+pub use rows::{ContentRow, Direction, IndexRow, RowRange, TableKey};
+pub use store::{Arrival, Durable, Ledger, Store, VERSIONS_MAX};
+pub use trail::{
+    CursorError, EntryView, Flag, LIMIT_DEFAULT, LIMIT_MAX, Listing, Page, PositionView, ROWS_EXAMINED_MAX,
+    RecordQuery, StateView, Trail, TrailError,
+};

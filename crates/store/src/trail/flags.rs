@@ -1,0 +1,234 @@
+use afterimage_event::{Op, Position};
+
+use super::answer::Flag;
+use super::walk::{Shown, expired};
+use super::{Trail, TrailError};
+use crate::{Digest, Direction, IndexRow, RowRange};
+
+/// Index rows looked at on either side of a page to judge the entries at its edges. Versions that are not shown may
+/// take up some of them.
+const CONTEXT_ROWS: usize = 16;
+
+/// What is known of a record at one side of a change.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Absent,
+    Image(Digest),
+    Unknown,
+}
+
+fn before(row: &IndexRow) -> Side {
+    match row.op {
+        Op::Insert => Side::Absent,
+        // A snapshot changes nothing.
+        Op::Snapshot => image(row.after_digest),
+        _ => image(row.before_digest),
+    }
+}
+
+fn after(row: &IndexRow) -> Side {
+    match row.op {
+        Op::Delete => Side::Absent,
+        _ => image(row.after_digest),
+    }
+}
+
+fn image(digest: Option<Digest>) -> Side {
+    digest.map_or(Side::Unknown, Side::Image)
+}
+
+fn chains(first: &IndexRow, second: &IndexRow) -> bool {
+    let between = after(first);
+    between != Side::Unknown && between == before(second)
+}
+
+/// Does this operation say what the record looks like?
+pub(super) fn bears_state(op: Op) -> bool {
+    matches!(op, Op::Insert | Op::Update | Op::Delete | Op::Snapshot)
+}
+
+/// Their places by position, where both are numbered by one domain.
+fn by_position(first: &IndexRow, second: &IndexRow) -> Option<std::cmp::Ordering> {
+    match (&first.position, &second.position) {
+        (Some(a), Some(b)) if a.domain == b.domain => Some(Position::sort_key(a).cmp(&Position::sort_key(b))),
+        _ => None,
+    }
+}
+
+/// Is nothing but the event id what puts one before the other?
+fn ties(first: &IndexRow, second: &IndexRow) -> bool {
+    first.occurred_at == second.occurred_at && by_position(first, second).is_none_or(std::cmp::Ordering::is_eq)
+}
+
+fn regresses(first: &IndexRow, second: &IndexRow) -> bool {
+    first.occurred_at < second.occurred_at && by_position(first, second).is_some_and(std::cmp::Ordering::is_gt)
+}
+
+/// For rows in ascending order that readers see: which are `ambiguous`, which show a `clock_regression`.
+///
+/// Two that tie are in doubt unless their images chain this way round and not the other; where both ways chain (x to y
+/// and y to x), what stood before them decides. A position that contradicts the clock leaves both neighbours in doubt.
+fn judge(rows: &[&IndexRow], begins: bool) -> Vec<Vec<Flag>> {
+    let mut flags = vec![Vec::new(); rows.len()];
+    let mut mark = |index: usize, flag: Flag| {
+        if !flags[index].contains(&flag) {
+            flags[index].push(flag);
+        }
+    };
+    let bearing: Vec<usize> = (0..rows.len()).filter(|&index| bears_state(rows[index].op)).collect();
+    for (place, pair) in bearing.windows(2).enumerate() {
+        let (first, second) = (rows[pair[0]], rows[pair[1]]);
+        if ties(first, second) {
+            let stood = match place.checked_sub(1) {
+                Some(previous) => after(rows[bearing[previous]]),
+                None if begins => Side::Absent,
+                None => Side::Unknown,
+            };
+            let settled = chains(first, second)
+                && (!chains(second, first)
+                    || (stood != Side::Unknown && stood == before(first) && stood != before(second)));
+            if !settled {
+                mark(pair[0], Flag::Ambiguous);
+                mark(pair[1], Flag::Ambiguous);
+            }
+        }
+        if regresses(first, second) {
+            mark(pair[0], Flag::ClockRegression);
+            mark(pair[1], Flag::ClockRegression);
+        }
+    }
+    flags
+}
+
+impl Trail {
+    /// The flags of a run of shown entries in ascending order, judged together with their neighbours, so that they do not
+    /// depend on where a page begins or ends.
+    pub(super) async fn flags(&self, page: &[&Shown]) -> Result<Vec<Vec<Flag>>, TrailError> {
+        let (Some(oldest), Some(newest)) = (page.first(), page.last()) else { return Ok(Vec::new()) };
+        let older = self.neighbours(oldest, Direction::Descending).await?;
+        let newer = self.neighbours(newest, Direction::Ascending).await?;
+        let begins = older.is_empty();
+        let inner_tie = page.get(1).is_some_and(|second| ties(&oldest.row, &second.row));
+        let touches = |edge: &Shown, other: &IndexRow| {
+            ties(&edge.row, other) || regresses(other, &edge.row) || regresses(&edge.row, other)
+        };
+        // Most pages touch nothing of the kind; then the neighbours' contents need not be read.
+        let older = if inner_tie || older.iter().any(|row| touches(oldest, row)) {
+            self.shown_rows(older).await?
+        } else {
+            Vec::new()
+        };
+        let newer =
+            if newer.iter().any(|row| touches(newest, row)) { self.shown_rows(newer).await? } else { Vec::new() };
+
+        let mut rows: Vec<&IndexRow> = older.iter().rev().collect();
+        let offset = rows.len();
+        rows.extend(page.iter().map(|shown| &shown.row));
+        rows.extend(newer.iter());
+        let mut flags = judge(&rows, begins);
+        let mut flags: Vec<Vec<Flag>> = flags.drain(offset..offset + page.len()).collect();
+        for (flags, shown) in flags.iter_mut().zip(page) {
+            if shown.conflict {
+                flags.push(Flag::Conflict);
+            }
+        }
+        Ok(flags)
+    }
+
+    /// Rows next to an entry that bear on its flags, nearest first.
+    async fn neighbours(&self, edge: &Shown, direction: Direction) -> Result<Vec<IndexRow>, TrailError> {
+        let range = RowRange { from: None, to: None, past: Some(edge.row.order_key()), direction, limit: CONTEXT_ROWS };
+        let now = self.now();
+        let mut rows = self.store.record_rows(&edge.row.record, &range).await?;
+        rows.retain(|row| bears_state(row.op) && !expired(row, now));
+        Ok(rows)
+    }
+
+    async fn shown_rows(&self, rows: Vec<IndexRow>) -> Result<Vec<IndexRow>, TrailError> {
+        Ok(self.shown(rows, None).await?.into_iter().map(|shown| shown.row).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use afterimage_event::{RecordKey, Timestamp};
+
+    use super::*;
+    use crate::Identity;
+
+    fn row(id: &str, op: Op, second: i64, seq: Option<&str>, before: u8, after: u8) -> IndexRow {
+        let digest = |byte: u8| (byte != 0).then_some(Digest([byte; 16]));
+        let moment = Timestamp::from_micros(second * 1_000_000).unwrap();
+        IndexRow {
+            record: RecordKey { tenant: "t".into(), source: "s".into(), table: "x".into(), record_id: vec![] },
+            identity: Identity {
+                event_id: id.into(),
+                input_digest: Digest([0; 16]),
+                revision: 0,
+                published_at: moment,
+            },
+            op,
+            occurred_at: moment,
+            position: seq.map(|seq| Position::new("seq", seq).unwrap()),
+            changed: vec![],
+            before_digest: digest(before),
+            after_digest: digest(after),
+            expires_at: None,
+        }
+    }
+
+    fn flagged(rows: &[IndexRow]) -> Vec<Vec<Flag>> {
+        judge(&rows.iter().collect::<Vec<_>>(), true)
+    }
+
+    #[test]
+    fn entries_that_tie_are_certain_only_when_their_images_chain_one_way() {
+        let update = |id, before, after| row(id, Op::Update, 1, None, before, after);
+        let ambiguous = vec![Flag::Ambiguous];
+        assert_eq!(flagged(&[update("a", 1, 2), update("b", 2, 3)]), [vec![], vec![]]);
+        assert_eq!(flagged(&[update("a", 2, 3), update("b", 1, 2)]), [ambiguous.clone(), ambiguous.clone()]);
+        // Both ways chain: only what stood before can tell.
+        assert_eq!(flagged(&[update("a", 1, 2), update("b", 2, 1)]), [ambiguous.clone(), ambiguous.clone()]);
+        let stood = row("0", Op::Insert, 0, None, 0, 1);
+        assert_eq!(flagged(&[stood, update("a", 1, 2), update("b", 2, 1)]), [vec![], vec![], vec![]]);
+        // Without images nothing is certain.
+        assert_eq!(flagged(&[update("a", 0, 0), update("b", 0, 0)]), [ambiguous.clone(), ambiguous]);
+    }
+
+    #[test]
+    fn the_first_insert_of_a_record_comes_before_its_delete() {
+        let rows = [row("a", Op::Insert, 1, None, 0, 1), row("b", Op::Delete, 1, None, 1, 0)];
+        assert_eq!(flagged(&rows), [vec![], vec![]]);
+        let rows = [row("a", Op::Delete, 1, None, 1, 0), row("b", Op::Insert, 1, None, 0, 1)];
+        assert_eq!(flagged(&rows), [[Flag::Ambiguous], [Flag::Ambiguous]]);
+    }
+
+    #[test]
+    fn positions_of_one_domain_settle_a_tie() {
+        let rows = [row("b", Op::Update, 1, Some("9"), 5, 6), row("a", Op::Update, 1, Some("10"), 1, 2)];
+        assert_eq!(flagged(&rows), [vec![], vec![]]);
+        let mut rows = rows;
+        rows[1].position = Position::new("elsewhere", "10");
+        assert_eq!(flagged(&rows), [[Flag::Ambiguous], [Flag::Ambiguous]]);
+    }
+
+    #[test]
+    fn a_position_that_contradicts_the_clock_marks_both_neighbours() {
+        let rows = [
+            row("a", Op::Update, 1, Some("7"), 1, 2),
+            row("b", Op::Update, 2, Some("6"), 2, 3),
+            row("c", Op::Update, 3, Some("8"), 3, 4),
+        ];
+        assert_eq!(flagged(&rows), [vec![Flag::ClockRegression], vec![Flag::ClockRegression], vec![]]);
+    }
+
+    #[test]
+    fn looking_at_a_record_does_not_disturb_its_order() {
+        let rows = [
+            row("a", Op::Update, 1, None, 1, 2),
+            row("b", Op::Access, 1, None, 0, 0),
+            row("c", Op::Update, 1, None, 2, 3),
+        ];
+        assert_eq!(flagged(&rows), [vec![], vec![], vec![]]);
+    }
+}

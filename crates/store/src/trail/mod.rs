@@ -1,0 +1,106 @@
+//! The questions, answered from any store.
+//!
+//! A store gives back rows in order. What they mean is decided here, once for all stores:
+//!
+//! * of the stored versions of one (tenant, source, event id) the highest revision supersedes all lower ones; at that
+//!   revision each digest of the data is one entry, shown where its earliest publishing put it; several digests flag
+//!   each other as `conflict`;
+//! * what has expired is not shown;
+//! * neighbours in the order of a record that tie, or whose positions contradict the clock, are flagged.
+
+mod answer;
+mod cursor;
+mod error;
+mod flags;
+mod fold;
+mod history;
+mod state;
+mod walk;
+
+pub use answer::{EntryView, Flag, Page, PositionView, StateView};
+pub use cursor::CursorError;
+pub use error::TrailError;
+pub use history::{LIMIT_DEFAULT, LIMIT_MAX, Listing};
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use afterimage_event::{RecordKey, Timestamp};
+
+use crate::Store;
+
+/// Most index rows that one call looks at. A call that reaches it gives back what it has, and a cursor to go on.
+pub const ROWS_EXAMINED_MAX: usize = 10_000;
+
+type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The trail: questions on top of a [`Store`].
+#[derive(Clone)]
+pub struct Trail {
+    store: Arc<dyn Store>,
+    clock: Clock,
+}
+
+impl fmt::Debug for Trail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trail").field("store", &self.store.kind()).finish_non_exhaustive()
+    }
+}
+
+/// A record somebody asks for: the source may be left open when only one has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordQuery {
+    /// The tenant.
+    pub tenant: String,
+    /// The source, if it is known.
+    pub source: Option<String>,
+    /// The table.
+    pub table: String,
+    /// The parts of the record's key; none for what concerns the whole table (truncate, ddl).
+    pub record_id: Vec<String>,
+}
+
+impl Trail {
+    /// The trail in this store, by the clock of this machine.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self::with_clock(store, || {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let micros = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+            Timestamp::from_micros(0)
+                .map_or_else(|_| unreachable!("1970 can be shown"), |t| t.saturating_add_micros(micros))
+        })
+    }
+
+    /// The trail in this store, by another clock: what has expired depends on it.
+    #[must_use]
+    pub fn with_clock(store: Arc<dyn Store>, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self { store, clock: Arc::new(clock) }
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// The record, with its source found where the question leaves it open.
+    async fn resolve(&self, query: &RecordQuery) -> Result<RecordKey, TrailError> {
+        let source = match &query.source {
+            Some(source) => source.clone(),
+            None => {
+                let mut sources = self.store.sources(&query.tenant, &query.table, &query.record_id).await?;
+                match sources.len() {
+                    0 => return Err(TrailError::NoSuchRecord),
+                    1 => sources.remove(0),
+                    _ => return Err(TrailError::SeveralSources { sources }),
+                }
+            }
+        };
+        Ok(RecordKey {
+            tenant: query.tenant.clone(),
+            source,
+            table: query.table.clone(),
+            record_id: query.record_id.clone(),
+        })
+    }
+}
