@@ -1,0 +1,115 @@
+//! An index row as it comes out of the database.
+
+use std::cmp::Ordering;
+
+use afterimage_event::{Position, RecordKey, Timestamp};
+use afterimage_store::{Digest, Identity, IndexRow, StoreError};
+
+use super::Subject;
+
+/// `kept`: see [`crate::schema`].
+pub(super) type Kept =
+    (i64, String, Option<String>, Option<Vec<String>>, Option<Vec<u8>>, Option<Vec<u8>>, Option<i64>);
+
+/// The columns of `record_rows` that are read.
+pub(super) type RecordColumns = (i64, Vec<u8>, String, Vec<u8>, i64, i64, Option<Kept>);
+/// The columns of `table_rows` that are read.
+pub(super) type TableColumns = (i64, Vec<u8>, String, Vec<u8>, i64, i64, Option<Kept>, Option<Vec<String>>);
+
+/// The order key as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    pub(super) occurred_at: i64,
+    pub(super) position: Vec<u8>,
+    pub(super) event_id: String,
+    pub(super) input_digest: Vec<u8>,
+    pub(super) revision: i64,
+    pub(super) published_at: i64,
+}
+
+impl Key {
+    /// Before every row of this time, and not before any earlier one.
+    pub(super) fn least_at(occurred_at: i64) -> Self {
+        Self {
+            occurred_at,
+            position: Vec::new(),
+            event_id: String::new(),
+            input_digest: Vec::new(),
+            revision: 0,
+            published_at: i64::MIN,
+        }
+    }
+}
+
+/// One row of either table.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    pub(super) key: Key,
+    record_id: Option<Vec<String>>,
+    kept: Option<Kept>,
+}
+
+impl From<RecordColumns> for Row {
+    fn from((occurred_at, position, event_id, input_digest, revision, published_at, kept): RecordColumns) -> Self {
+        let key = Key { occurred_at, position, event_id, input_digest, revision, published_at };
+        Self { key, record_id: None, kept }
+    }
+}
+
+impl From<TableColumns> for Row {
+    fn from(columns: TableColumns) -> Self {
+        let (occurred_at, position, event_id, input_digest, revision, published_at, kept, record_id) = columns;
+        let key = Key { occurred_at, position, event_id, input_digest, revision, published_at };
+        Self { key, record_id: Some(record_id.unwrap_or_default()), kept }
+    }
+}
+
+impl Row {
+    /// The order of its table.
+    pub(super) fn order(&self, other: &Self) -> Ordering {
+        self.key.cmp(&other.key).then_with(|| self.record_id.cmp(&other.record_id))
+    }
+
+    /// Of two tellings in different shards, was this stored first?
+    pub(super) fn is_earlier_than(&self, other: &Self) -> bool {
+        let inverted = |row: &Self| row.kept.as_ref().map(|kept| kept.0);
+        inverted(self) > inverted(other)
+    }
+
+    pub(super) fn into_index_row(self, subject: Subject<'_>) -> Result<IndexRow, StoreError> {
+        let damaged = || StoreError::Damaged { reason: "an index row is not as this release writes it".to_owned() };
+        let at = |micros| Timestamp::from_micros(micros).map_err(|_| damaged());
+        let digest = |bytes: Vec<u8>| bytes.try_into().map(Digest).map_err(|_| damaged());
+        let (_, op, domain, changed, before, after, expires_at) = self.kept.ok_or_else(damaged)?;
+        let record = match subject {
+            Subject::Record(record) => record.clone(),
+            Subject::Table(table) => RecordKey {
+                tenant: table.tenant.clone(),
+                source: table.source.clone(),
+                table: table.table.clone(),
+                record_id: self.record_id.unwrap_or_default(),
+            },
+        };
+        let position = domain.map(|domain| {
+            // The digits stand behind their number: see Position::sort_key.
+            let digits = self.key.position.get(1..).and_then(|digits| std::str::from_utf8(digits).ok());
+            digits.and_then(|digits| Position::new(domain, digits)).ok_or_else(damaged)
+        });
+        Ok(IndexRow {
+            record,
+            identity: Identity {
+                event_id: self.key.event_id,
+                input_digest: digest(self.key.input_digest)?,
+                revision: self.key.revision.try_into().map_err(|_| damaged())?,
+                published_at: at(self.key.published_at)?,
+            },
+            op: op.parse().map_err(|_| damaged())?,
+            occurred_at: at(self.key.occurred_at)?,
+            position: position.transpose()?,
+            changed: changed.unwrap_or_default(),
+            before_digest: before.map(digest).transpose()?,
+            after_digest: after.map(digest).transpose()?,
+            expires_at: expires_at.map(at).transpose()?,
+        })
+    }
+}

@@ -1,0 +1,105 @@
+//! A session with the cluster.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use afterimage_store::StoreError;
+use scylla::client::execution_profile::ExecutionProfile;
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use scylla::client::{Compression, PoolSize};
+use scylla::policies::load_balancing::DefaultPolicy;
+use tokio::sync::OnceCell;
+
+use crate::Config;
+use crate::cluster;
+use crate::config::node_address;
+use crate::errors::Failure;
+use crate::statements::Statements;
+
+/// How long DDL may take to reach every node.
+const SCHEMA_AGREEMENT: Duration = Duration::from_secs(30);
+
+/// An open session, and what it has prepared.
+pub(crate) struct Live {
+    pub(crate) session: Session,
+    statements: OnceCell<Statements>,
+}
+
+impl Live {
+    /// Opens a session; takes `connect_timeout` at most.
+    pub(crate) async fn open(config: &Config) -> Result<Self, StoreError> {
+        config.validate().map_err(|error| StoreError::Misconfigured { reason: error.to_string() })?;
+        let builder = builder(config)?;
+        let nodes = config.nodes.join(", ");
+        let session = match tokio::time::timeout(config.connect_timeout, builder.build()).await {
+            Ok(Ok(session)) => session,
+            Ok(Err(error)) => {
+                return Err(match Failure::from(&error).into_store() {
+                    StoreError::Unavailable { reason } => {
+                        StoreError::Unavailable { reason: format!("cannot reach {nodes}: {reason}") }
+                    }
+                    other => other,
+                });
+            }
+            Err(_) => {
+                let waited = config.connect_timeout.as_secs();
+                return Err(StoreError::Unavailable { reason: format!("cannot reach {nodes} within {waited} s") });
+            }
+        };
+        cluster::check_datacenter(&session, config)?;
+        Ok(Self { session, statements: OnceCell::new() })
+    }
+
+    /// The prepared statements. The schema is looked at first, so that what is wrong with it is said in plain words.
+    /// Takes `connect_timeout` at most: the driver has no limit of its own for preparing.
+    pub(crate) async fn statements(&self, config: &Config) -> Result<&Statements, StoreError> {
+        let prepare = self.statements.get_or_try_init(|| async {
+            crate::migrate::check(&self.session, config).await?;
+            cluster::warnings(&self.session, config).iter().for_each(|warning| tracing::warn!("{warning}"));
+            Statements::prepare(&self.session, config).await.map_err(|error| Failure::from(&error).into_store())
+        });
+        bounded(config.connect_timeout, prepare).await
+    }
+}
+
+/// Lets a call take so long at most.
+pub(crate) async fn bounded<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(limit, call).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(StoreError::Unavailable { reason: format!("no answer within {} s", limit.as_secs_f32()) }),
+    }
+}
+
+fn builder(config: &Config) -> Result<SessionBuilder, StoreError> {
+    let mut balancing = DefaultPolicy::builder().token_aware(true).permit_dc_failover(false);
+    if let Some(datacenter) = &config.datacenter {
+        balancing = balancing.prefer_datacenter(datacenter.clone());
+    }
+    let profile = ExecutionProfile::builder()
+        .consistency(config.consistency.write())
+        .request_timeout(Some(config.request_timeout))
+        .load_balancing_policy(balancing.build())
+        .build();
+    let mut builder = SessionBuilder::new()
+        .known_nodes(config.nodes.iter().filter_map(|node| node_address(node)))
+        .default_execution_profile_handle(profile.into_handle())
+        .connection_timeout(config.connect_timeout)
+        .schema_agreement_timeout(SCHEMA_AGREEMENT)
+        // Token-aware routing needs to know how this keyspace is replicated, and nothing of the others.
+        .keyspaces_to_fetch([config.keyspace.clone()])
+        // One connection carries 32,768 requests at once; more of them cost processor time and bring nothing.
+        .pool_size(PoolSize::PerShard(NonZeroUsize::MIN))
+        .compression(config.compression.then_some(Compression::Lz4));
+    if let Some(credentials) = &config.credentials {
+        builder = builder.user(&credentials.username, &credentials.password);
+    }
+    if let Some(tls) = &config.tls {
+        let context = tls.client_config().map_err(|error| StoreError::Misconfigured { reason: error.to_string() })?;
+        builder = builder.tls_context(Some(context));
+    }
+    Ok(builder)
+}

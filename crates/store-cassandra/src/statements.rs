@@ -1,0 +1,217 @@
+//! The queries, prepared once in each session.
+
+use afterimage_store::VERSIONS_MAX;
+use scylla::client::session::Session;
+use scylla::errors::PrepareError;
+use scylla::statement::Consistency as Level;
+use scylla::statement::prepared::PreparedStatement;
+
+use crate::Config;
+use crate::rows::Kind;
+
+/// Prepared statements. Their markers are filled by [`crate::rows`] and [`crate::read`].
+pub(crate) struct Statements {
+    insert_entry: PreparedStatement,
+    insert_record_bucket: PreparedStatement,
+    insert_table_day: PreparedStatement,
+    insert_table_bucket: PreparedStatement,
+    insert_journal_bucket: PreparedStatement,
+    insert_record: PreparedStatement,
+    insert_table: PreparedStatement,
+    insert_journal: PreparedStatement,
+    pub(crate) entries: PreparedStatement,
+    pub(crate) entry_from: PreparedStatement,
+    pub(crate) next_source: PreparedStatement,
+    pub(crate) record_buckets: ByDirection,
+    pub(crate) table_days: ByDirection,
+    pub(crate) table_buckets: ByDirection,
+    pub(crate) record_rows: ByDirection,
+    pub(crate) table_rows: ByDirection,
+}
+
+/// One query in both directions.
+pub(crate) struct ByDirection {
+    pub(crate) descending: PreparedStatement,
+    pub(crate) ascending: PreparedStatement,
+}
+
+/// The columns of an [`afterimage_store::OrderKey`].
+const ORDER_KEY: &str = "occurred_at, position, event_id, input_digest, revision, published_at";
+
+/// Rows in one page of a directory.
+const DIRECTORY_PAGE_ROWS: i32 = 1_000;
+/// Versions of one event in one page: all that are asked for.
+const VERSIONS_PAGE_ROWS: i32 = VERSIONS_MAX as i32;
+/// The columns of a version of an entry.
+const VERSION: &str = "input_digest, revision, published_at, kept";
+
+impl Statements {
+    pub(crate) async fn prepare(session: &Session, config: &Config) -> Result<Self, PrepareError> {
+        let make = Preparer { session, config };
+        let rows = format!("({ORDER_KEY}) >= (?, ?, ?, ?, ?, ?) AND ({ORDER_KEY}) < (?, ?, ?, ?, ?, ?)");
+        Ok(Self {
+            insert_entry: make
+                .insert("contents", "tenant, source, event_id, input_digest, revision, published_at, kept")
+                .await?,
+            insert_record_bucket: make
+                .insert("record_buckets", "tenant, table_name, record_id, source, bucket, shard")
+                .await?,
+            insert_table_day: make.insert("table_days", "tenant, source, table_name, day").await?,
+            insert_table_bucket: make.insert("table_buckets", "tenant, source, table_name, day, bucket, shard").await?,
+            insert_journal_bucket: make.insert("journal_buckets", "bucket, worker, shard").await?,
+            insert_record: make
+                .insert(
+                    "record_rows",
+                    &format!("tenant, source, table_name, record_id, bucket, shard, {ORDER_KEY}, kept"),
+                )
+                .await?,
+            insert_table: make
+                .insert(
+                    "table_rows",
+                    &format!("tenant, source, table_name, bucket, shard, {ORDER_KEY}, record_id, kept"),
+                )
+                .await?,
+            insert_journal: make
+                .insert(
+                    "journal",
+                    "worker, bucket, shard, arrived_at, tenant, source, event_id, input_digest, revision, published_at",
+                )
+                .await?,
+            entries: make
+                .select(
+                    VERSION,
+                    "contents",
+                    &format!("tenant = ? AND source = ? AND event_id = ? LIMIT {VERSIONS_MAX}"),
+                    VERSIONS_PAGE_ROWS,
+                )
+                .await?,
+            entry_from: make
+                .select(
+                    VERSION,
+                    "contents",
+                    "tenant = ? AND source = ? AND event_id = ? AND revision = ? AND input_digest >= ? LIMIT 1",
+                    1,
+                )
+                .await?,
+            next_source: make
+                .select(
+                    "source",
+                    "record_buckets",
+                    "tenant = ? AND table_name = ? AND record_id = ? AND source >= ? LIMIT 1",
+                    1,
+                )
+                .await?,
+            record_buckets: make
+                .both_directions(
+                    "bucket, shard",
+                    "record_buckets",
+                    "tenant = ? AND table_name = ? AND record_id = ? AND source = ? AND bucket >= ? AND bucket <= ?",
+                    ["source ASC, bucket DESC", "source DESC, bucket ASC"],
+                    "",
+                )
+                .await?,
+            table_days: make
+                .both_directions(
+                    "day",
+                    "table_days",
+                    "tenant = ? AND source = ? AND table_name = ? AND day >= ? AND day <= ?",
+                    ["day DESC", "day ASC"],
+                    "",
+                )
+                .await?,
+            table_buckets: make
+                .both_directions(
+                    "bucket, shard",
+                    "table_buckets",
+                    "tenant = ? AND source = ? AND table_name = ? AND day = ? AND bucket >= ? AND bucket <= ?",
+                    ["bucket DESC", "bucket ASC"],
+                    "",
+                )
+                .await?,
+            record_rows: make
+                .both_directions(
+                    &format!("{ORDER_KEY}, kept"),
+                    "record_rows",
+                    &format!(
+                        "tenant = ? AND source = ? AND table_name = ? AND record_id = ? AND bucket = ? AND shard = ? \
+                         AND {rows}"
+                    ),
+                    ["occurred_at DESC", "occurred_at ASC"],
+                    "LIMIT ?",
+                )
+                .await?,
+            table_rows: make
+                .both_directions(
+                    &format!("{ORDER_KEY}, kept, record_id"),
+                    "table_rows",
+                    &format!("tenant = ? AND source = ? AND table_name = ? AND bucket = ? AND shard = ? AND {rows}"),
+                    ["occurred_at DESC", "occurred_at ASC"],
+                    "LIMIT ?",
+                )
+                .await?,
+        })
+    }
+
+    /// The insert for rows of this kind.
+    pub(crate) fn insert(&self, kind: Kind) -> &PreparedStatement {
+        match kind {
+            Kind::Entry => &self.insert_entry,
+            Kind::RecordBucket => &self.insert_record_bucket,
+            Kind::TableDay => &self.insert_table_day,
+            Kind::TableBucket => &self.insert_table_bucket,
+            Kind::JournalBucket => &self.insert_journal_bucket,
+            Kind::Record => &self.insert_record,
+            Kind::Table => &self.insert_table,
+            Kind::Journal => &self.insert_journal,
+        }
+    }
+}
+
+struct Preparer<'a> {
+    session: &'a Session,
+    config: &'a Config,
+}
+
+impl Preparer<'_> {
+    async fn insert(&self, table: &str, columns: &str) -> Result<PreparedStatement, PrepareError> {
+        let markers = vec!["?"; columns.split(',').count()].join(", ");
+        let keyspace = &self.config.keyspace;
+        let cql = format!("INSERT INTO {keyspace}.{table} ({columns}) VALUES ({markers}) USING TIMESTAMP ?");
+        self.prepare(&cql, self.config.consistency.write(), DIRECTORY_PAGE_ROWS).await
+    }
+
+    async fn select(
+        &self,
+        columns: &str,
+        table: &str,
+        rest: &str,
+        page: i32,
+    ) -> Result<PreparedStatement, PrepareError> {
+        let cql = format!("SELECT {columns} FROM {}.{table} WHERE {rest}", self.config.keyspace);
+        self.prepare(&cql, self.config.consistency.read(), page).await
+    }
+
+    async fn both_directions(
+        &self,
+        columns: &str,
+        table: &str,
+        filter: &str,
+        [descending, ascending]: [&str; 2],
+        limit: &str,
+    ) -> Result<ByDirection, PrepareError> {
+        let rest = |order: &str| format!("{filter} ORDER BY {order} {limit}");
+        Ok(ByDirection {
+            descending: self.select(columns, table, &rest(descending), DIRECTORY_PAGE_ROWS).await?,
+            ascending: self.select(columns, table, &rest(ascending), DIRECTORY_PAGE_ROWS).await?,
+        })
+    }
+
+    async fn prepare(&self, cql: &str, level: Level, page: i32) -> Result<PreparedStatement, PrepareError> {
+        let mut statement = self.session.prepare(cql).await?;
+        statement.set_consistency(level);
+        // Every insert may be repeated (see crate::schema), so the driver may try another node after a time-out.
+        statement.set_is_idempotent(true);
+        statement.set_page_size(page);
+        Ok(statement)
+    }
+}

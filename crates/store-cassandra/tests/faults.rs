@@ -1,0 +1,100 @@
+//! What happens when the cluster does not answer: every call ends, and work goes on when it answers again.
+
+#![allow(clippy::unwrap_used, reason = "what helps a test may fail as a test does")]
+
+mod common;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use afterimage_store::{AppendError, Direction, RowRange, Store, StoreError};
+use afterimage_store_cassandra::CassandraStore;
+use common::proxy::Proxy;
+use common::{Keyspace, arrival, entry, record};
+
+/// A store that talks through a proxy to a keyspace that is migrated, with short time-outs.
+async fn behind_a_proxy() -> Option<(Keyspace, Proxy, Arc<CassandraStore>)> {
+    let keyspace = Keyspace::new()?;
+    keyspace.store().await.close().await;
+    let proxy = Proxy::start(&keyspace.nodes[0]).await;
+    let mut config = keyspace.config();
+    config.nodes = vec![proxy.address()];
+    config.request_timeout = Duration::from_secs(2);
+    config.connect_timeout = Duration::from_secs(5);
+    Some((keyspace, proxy, Arc::new(CassandraStore::new(config).unwrap())))
+}
+
+async fn append(store: &CassandraStore, number: usize) -> Result<(), AppendError> {
+    let entries = [Arc::new(entry("r", number))];
+    store.append(&entries, &arrival("w", "2026-01-10T00:00:00Z")).await.remove(0)
+}
+
+/// Appends until it works. Fails after a minute: on a busy machine a session may take its time.
+async fn append_at_last(store: &CassandraStore, number: usize) {
+    let started = Instant::now();
+    while let Err(error) = append(store, number).await {
+        assert!(started.elapsed() < Duration::from_secs(60), "still failing: {error}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn numbers(store: &CassandraStore) -> Result<Vec<String>, StoreError> {
+    let range = RowRange { from: None, to: None, past: None, direction: Direction::Ascending, limit: 100 };
+    let rows = store.record_rows(&record("r"), &range).await?;
+    Ok(rows.into_iter().map(|row| row.identity.event_id).collect())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_cluster_holds_up_no_call_for_ever() {
+    let Some((keyspace, proxy, store)) = behind_a_proxy().await else { return };
+    append_at_last(&store, 1).await;
+    proxy.be_silent();
+    // Whatever time it takes: an append that hung would never come back, and this test with it.
+    assert!(matches!(append(&store, 2).await, Err(AppendError::Unavailable { .. })));
+    assert!(matches!(store.ping().await, Err(StoreError::Unavailable { .. })));
+    assert!(matches!(numbers(&store).await, Err(StoreError::Unavailable { .. })));
+    proxy.pass();
+    append_at_last(&store, 3).await;
+    store.ping().await.unwrap();
+    let stored = numbers(&store).await.unwrap();
+    assert!(stored.contains(&"r-000001".to_owned()) && stored.contains(&"r-000003".to_owned()), "{stored:?}");
+    keyspace.drop_it().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_that_went_away_is_used_again_when_it_is_back() {
+    let Some((keyspace, proxy, store)) = behind_a_proxy().await else { return };
+    append_at_last(&store, 1).await;
+    for number in 2..4 {
+        proxy.refuse();
+        assert!(matches!(append(&store, number).await, Err(AppendError::Unavailable { .. })));
+        proxy.pass();
+        append_at_last(&store, number).await;
+    }
+    assert_eq!(numbers(&store).await.unwrap(), ["r-000001", "r-000002", "r-000003"]);
+    keyspace.drop_it().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_that_comes_later_than_the_worker_is_waited_for() {
+    let Some((keyspace, proxy, store)) = behind_a_proxy().await else { return };
+    proxy.refuse();
+    assert!(matches!(append(&store, 1).await, Err(AppendError::Unavailable { .. })));
+    assert!(matches!(store.ping().await, Err(StoreError::Unavailable { .. })));
+    proxy.pass();
+    append_at_last(&store, 1).await;
+    assert_eq!(numbers(&store).await.unwrap(), ["r-000001"]);
+    keyspace.drop_it().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_append_whose_answer_was_lost_may_be_repeated() {
+    let Some((keyspace, proxy, store)) = behind_a_proxy().await else { return };
+    append_at_last(&store, 1).await;
+    proxy.swallow_answers();
+    assert!(matches!(append(&store, 2).await, Err(AppendError::Unavailable { .. })));
+    proxy.pass();
+    append_at_last(&store, 2).await;
+    assert_eq!(numbers(&store).await.unwrap(), ["r-000001", "r-000002"]);
+    keyspace.drop_it().await;
+}

@@ -1,0 +1,228 @@
+//! What only this store promises, on a real server.
+
+#![allow(clippy::unwrap_used, reason = "what helps a test may fail as a test does")]
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use afterimage_store::{AppendError, Direction, Entry, RowRange, Store, StoreError, TableKey};
+use afterimage_store_cassandra::{CassandraStore, Config, RowsPerShard};
+use common::{Keyspace, arrival, at, entry, record};
+
+fn whole(direction: Direction, limit: usize) -> RowRange {
+    RowRange { from: None, to: None, past: None, direction, limit }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_workers_migrate_at_once_and_again() {
+    let Some(keyspace) = Keyspace::new() else { return };
+    let stores: Vec<_> = (0..4).map(|_| Arc::new(CassandraStore::new(keyspace.config()).unwrap())).collect();
+    let mut running = Vec::new();
+    for store in &stores {
+        let store = Arc::clone(store);
+        running.push(tokio::spawn(async move { store.migrate().await }));
+    }
+    for one in running {
+        one.await.unwrap().unwrap();
+    }
+    for store in &stores {
+        store.ping().await.unwrap();
+        assert_eq!(store.migrate().await.unwrap(), Vec::<String>::new());
+    }
+    keyspace.drop_it().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_with_the_schema_is_said() {
+    let Some(keyspace) = Keyspace::new() else { return };
+    let mut config = keyspace.config();
+    config.replication = None;
+    let store = CassandraStore::new(config).unwrap();
+    let said = |error: StoreError, part: &str| {
+        assert!(matches!(&error, StoreError::Misconfigured { reason } if reason.contains(part)), "{error:?}");
+    };
+    said(store.ping().await.unwrap_err(), "does not exist");
+    said(store.migrate().await.unwrap_err(), "does not exist");
+    let append = store.append(&[Arc::new(entry("r", 1))], &arrival("w", "2026-01-10T00:00:00Z")).await;
+    assert!(matches!(&append[0], Err(AppendError::Unavailable { reason }) if reason.contains("does not exist")));
+
+    let session = keyspace.session().await;
+    let create = "WITH replication = {'class': 'NetworkTopologyStrategy', 'datacenter1': 1}";
+    session.query_unpaged(format!("CREATE KEYSPACE {} {create}", keyspace.name), ()).await.unwrap();
+    said(store.ping().await.unwrap_err(), "run `afterimage migrate`");
+    store.migrate().await.unwrap();
+    store.ping().await.unwrap();
+
+    let newer = format!("INSERT INTO {}.schema_versions (component, version) VALUES ('afterimage', 99)", keyspace.name);
+    session.query_unpaged(newer, ()).await.unwrap();
+    said(store.ping().await.unwrap_err(), "version 99");
+    said(store.migrate().await.unwrap_err(), "version 99");
+    keyspace.drop_it().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_telling_stays() {
+    let Some(keyspace) = Keyspace::new() else { return };
+    let store = keyspace.store().await;
+    let first = entry("r", 1);
+    let mut again = first.clone();
+    // Later rules may make more, or less, of the same event.
+    again.content = r#"{"z":"zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"}"#.to_owned();
+    again.changed = vec!["zzz".to_owned(), "zzzz".to_owned()];
+    let day = |day: u32| arrival("w", &format!("2026-01-{day:02}T00:00:00Z"));
+    for (telling, when) in [(&again, day(12)), (&first, day(11)), (&again, day(13))] {
+        assert_eq!(store.append(&[Arc::new(telling.clone())], &when).await, [Ok(())]);
+    }
+    let contents = store.contents("acme", "billing", std::slice::from_ref(&first.identity.event_id)).await.unwrap();
+    assert_eq!(contents[0].len(), 1);
+    assert_eq!(contents[0][0].stored_at, at("2026-01-11T00:00:00Z"));
+    assert_eq!(contents[0][0].content, first.content);
+    let rows = store.record_rows(&record("r"), &whole(Direction::Ascending, 10)).await.unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0].changed, first.changed);
+    keyspace.drop_it().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shards_bound_partitions_and_are_read_as_one() {
+    const ROWS: u32 = 7;
+    const WORKERS: usize = 3;
+    const ENTRIES: usize = 200;
+    let Some(keyspace) = Keyspace::new() else { return };
+    let mut config = keyspace.config();
+    config.rows_per_shard = RowsPerShard { records: ROWS, tables: ROWS, arrivals: ROWS };
+    let first = keyspace.store_with(config.clone()).await;
+    let entries: Vec<Arc<Entry>> = (0..ENTRIES).map(|number| Arc::new(entry("hot", number))).collect();
+    let mut stores = vec![first];
+    while stores.len() < WORKERS {
+        stores.push(Arc::new(CassandraStore::new(config.clone()).unwrap()));
+    }
+    // Interleaved, out of order, and every fifth told to two workers.
+    let mut shuffled: Vec<usize> = (0..ENTRIES).collect();
+    shuffled.sort_by_key(|number| (number * 7_919) % 1_009);
+    for (turn, chunk) in shuffled.chunks(10).enumerate() {
+        let some: Vec<_> = chunk.iter().map(|number| Arc::clone(&entries[*number])).collect();
+        let results = stores[turn % WORKERS].append(&some, &arrival("w", "2026-01-10T00:00:00Z")).await;
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+        let again: Vec<_> = some.iter().filter(|entry| entry.identity.event_id.ends_with('5')).cloned().collect();
+        let results = stores[(turn + 1) % WORKERS].append(&again, &arrival("x", "2026-01-11T00:00:00Z")).await;
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+    }
+
+    let session = keyspace.session().await;
+    for (table, columns) in [
+        ("record_rows", "tenant, source, table_name, record_id, bucket, shard"),
+        ("table_rows", "tenant, source, table_name, bucket, shard"),
+        ("journal", "worker, bucket, shard"),
+    ] {
+        let count = format!("SELECT count(*) FROM {}.{table} GROUP BY {columns}", keyspace.name);
+        let counts = session.query_unpaged(count, ()).await.unwrap().into_rows_result().unwrap();
+        let counts: Vec<i64> = counts.rows::<(i64,)>().unwrap().map(|row| row.unwrap().0).collect();
+        assert!(counts.len() >= ENTRIES / (ROWS as usize * WORKERS), "{table}: {counts:?}");
+        assert!(counts.iter().all(|count| *count <= i64::from(ROWS) * WORKERS as i64), "{table}: {counts:?}");
+    }
+
+    let ids: Vec<String> = entries.iter().map(|entry| entry.identity.event_id.clone()).collect();
+    let table = TableKey { tenant: "acme".to_owned(), source: "billing".to_owned(), table: "users".to_owned() };
+    for direction in [Direction::Ascending, Direction::Descending] {
+        for limit in [1, 3, 16, 64, 1_000] {
+            let (mut of_record, mut of_table) = (Vec::new(), Vec::new());
+            for (found, is_table) in [(&mut of_record, false), (&mut of_table, true)] {
+                let mut range = whole(direction, limit);
+                loop {
+                    let rows = match is_table {
+                        true => stores[0].table_rows(&table, &range).await.unwrap(),
+                        false => stores[0].record_rows(&record("hot"), &range).await.unwrap(),
+                    };
+                    let ended = rows.len() < limit;
+                    range.past = rows.last().map(afterimage_store::IndexRow::order_key);
+                    found.extend(rows.into_iter().map(|row| row.identity.event_id));
+                    // Pages of one row prove the point with the first thirty.
+                    if ended || (limit == 1 && found.len() == 30) {
+                        break;
+                    }
+                }
+            }
+            let mut expected = ids.clone();
+            if direction == Direction::Descending {
+                expected.reverse();
+            }
+            expected.truncate(of_record.len());
+            assert!(of_record.len() == ENTRIES || limit == 1);
+            assert_eq!(of_record, expected, "{direction:?} {limit}");
+            assert_eq!(of_table, expected, "{direction:?} {limit}");
+        }
+    }
+    keyspace.drop_it().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_never_fits_is_refused_and_its_neighbours_are_stored() {
+    let Some(keyspace) = Keyspace::new() else { return };
+    let store = keyspace.store().await;
+    let mut entries: Vec<Entry> = (0..5).map(|number| entry("r", number)).collect();
+    entries[1].content = "x".repeat(9 << 20);
+    entries[2].identity.event_id = "x".repeat(70_000);
+    entries[3].content = format!(r#"{{"image":"{}"}}"#, "x".repeat(2 << 20));
+    let entries: Vec<_> = entries.into_iter().map(Arc::new).collect();
+    let results = store.append(&entries, &arrival("w", "2026-01-10T00:00:00Z")).await;
+    for (index, result) in results.iter().enumerate() {
+        let refused = matches!(result, Err(AppendError::Refused { .. }));
+        assert_eq!(refused, [1, 2].contains(&index), "{index}: {result:?}");
+        assert!(refused || result.is_ok(), "{index}: {result:?}");
+    }
+    let ids = [entries[3].identity.event_id.clone()];
+    let contents = store.contents("acme", "billing", &ids).await.unwrap();
+    assert_eq!(contents[0][0].content, entries[3].content);
+    keyspace.drop_it().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_servers_own_limit_refuses_one_entry_and_no_other() {
+    let Some(keyspace) = Keyspace::new() else { return };
+    let mut config = keyspace.config();
+    config.content_bytes_max = usize::MAX;
+    config.bytes_in_flight_max = 1 << 30;
+    let store = keyspace.store_with(config).await;
+    let mut entries: Vec<Entry> = (0..3).map(|number| entry("r", number)).collect();
+    entries[1].content = "x".repeat(40 << 20);
+    let entries: Vec<_> = entries.into_iter().map(Arc::new).collect();
+    let results = store.append(&entries, &arrival("w", "2026-01-10T00:00:00Z")).await;
+    assert!(matches!(results[1], Err(AppendError::Refused { .. })), "{:?}", results[1]);
+    assert_eq!((&results[0], &results[2]), (&Ok(()), &Ok(())));
+    keyspace.drop_it().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_copy_is_warned_of() {
+    let Some(keyspace) = Keyspace::new() else { return };
+    let store = keyspace.store().await;
+    let warnings = store.warnings().await.unwrap();
+    assert!(warnings.iter().any(|warning| warning.contains("one copy")), "{warnings:?}");
+    keyspace.drop_it().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_data_centre_that_is_not_there_is_named() {
+    let Some(keyspace) = Keyspace::new() else { return };
+    let mut config = keyspace.config();
+    config.datacenter = Some("atlantis".to_owned());
+    let error = CassandraStore::new(config).unwrap().ping().await.unwrap_err();
+    let named = |reason: &str| reason.contains("atlantis") && reason.contains("datacenter1");
+    assert!(matches!(&error, StoreError::Misconfigured { reason } if named(reason)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_cluster_that_cannot_be_reached_is_said_to_be_so() {
+    // A port that nobody listens on: it was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut config = Config::new(vec![format!("127.0.0.1:{port}")], "afterimage");
+    config.connect_timeout = Duration::from_secs(5);
+    let store = CassandraStore::new(config).unwrap();
+    let error = store.ping().await.unwrap_err();
+    assert!(matches!(&error, StoreError::Unavailable { reason } if reason.contains(&port.to_string())), "{error:?}");
+    let results = store.append(&[Arc::new(entry("r", 1))], &arrival("w", "2026-01-10T00:00:00Z")).await;
+    assert!(matches!(results[0], Err(AppendError::Unavailable { .. })));
+}
