@@ -1,0 +1,287 @@
+//! How entries are grouped for the store, and what happens while it does not answer.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use afterimage_store::{AppendError, Durable, StoreError};
+
+use super::held::{State, Step, Token, Work};
+use super::io::{CallId, Note, Time};
+use super::{Action, Call, Core};
+use crate::process::Rejection;
+use crate::proof::Payment;
+
+/// After an outage the workers of a fleet come back spread over this long, so as not to topple the store again.
+const RESUME_SPREAD: Duration = Duration::from_secs(2);
+
+/// What is known of the store.
+#[derive(Debug)]
+pub(super) enum StoreState {
+    /// It does not answer, or has not been asked yet. Nothing is received; one probe at a time.
+    Down { failures: u32, since: Time, probe_at: Time, probe: Option<CallId>, reason: Option<String> },
+    /// It answered a ping; whether it stores is shown by one group of entries.
+    Trial { failures: u32, since: Time },
+    /// It stores.
+    Up,
+}
+
+/// The entries that wait for a group.
+#[derive(Debug, Default)]
+pub(super) struct Grouping {
+    queue: VecDeque<(Time, Token)>,
+    entries: usize,
+    bytes: usize,
+    /// Groups being stored.
+    out: usize,
+}
+
+impl Grouping {
+    pub(super) fn push(&mut self, now: Time, token: Token, entries: usize, bytes: usize) {
+        self.queue.push_back((now, token));
+        self.entries += entries;
+        self.bytes += bytes;
+    }
+
+    /// A waiting message left in another way.
+    pub(super) fn forget(&mut self, entries: usize, bytes: usize) {
+        self.entries -= entries;
+        self.bytes -= bytes;
+    }
+}
+
+impl Core {
+    pub(super) fn plan_store(&mut self, now: Time, actions: &mut Vec<Action>) {
+        match self.store {
+            StoreState::Down { probe: None, probe_at, .. } if now >= probe_at => self.probe(actions),
+            StoreState::Down { .. } => {}
+            StoreState::Trial { .. } => self.form_groups(now, 1, actions),
+            StoreState::Up => self.form_groups(now, self.limits.groups_max, actions),
+        }
+    }
+
+    /// The single probe: an entry that waits anyway, since only storing shows that storing works; a ping without one.
+    fn probe(&mut self, actions: &mut Vec<Action>) {
+        let call = match self.take_group(1) {
+            Some(tokens) => {
+                let Some((call, action)) = self.begin_group(tokens) else { return };
+                actions.push(action);
+                call
+            }
+            None => {
+                let call = self.begin(Call::Ping);
+                actions.push(Action::Ping { call });
+                call
+            }
+        };
+        if let StoreState::Down { probe, .. } = &mut self.store {
+            *probe = Some(call);
+        }
+    }
+
+    fn form_groups(&mut self, now: Time, groups_max: usize, actions: &mut Vec<Action>) {
+        while self.grouping.out < groups_max && self.group_closes_at().is_some_and(|at| now >= at) {
+            let Some(tokens) = self.take_group(usize::MAX) else { return };
+            if let Some((_, action)) = self.begin_group(tokens) {
+                actions.push(action);
+            }
+        }
+    }
+
+    /// When the open group closes: now, when it is full or the worker stops; else when its first entry waited enough.
+    fn group_closes_at(&self) -> Option<Time> {
+        let (since, _) = self.grouping.queue.front()?;
+        let full = self.grouping.entries >= self.limits.group_entries_max
+            || self.grouping.bytes >= self.limits.group_bytes_max;
+        Some(if full || !self.takes_receives() { Time::ZERO } else { *since + self.limits.group_linger })
+    }
+
+    pub(super) fn store_deadline(&self) -> Option<Time> {
+        match self.store {
+            StoreState::Down { probe: None, probe_at, .. } => Some(probe_at),
+            StoreState::Down { .. } => None,
+            StoreState::Trial { .. } if self.grouping.out >= 1 => None,
+            StoreState::Up if self.grouping.out >= self.limits.groups_max => None,
+            StoreState::Trial { .. } | StoreState::Up => self.group_closes_at(),
+        }
+    }
+
+    /// Takes messages from the queue until a group is full: whole messages, at least one.
+    fn take_group(&mut self, messages_max: usize) -> Option<Vec<Token>> {
+        let mut tokens = Vec::new();
+        let (mut entries, mut bytes) = (0, 0);
+        while tokens.len() < messages_max
+            && let Some(&(_, token)) = self.grouping.queue.front()
+        {
+            if !self.is_queued(token, Step::Store) {
+                self.grouping.queue.pop_front();
+                continue;
+            }
+            let (more_entries, more_bytes) = self.held.get(&token).map_or((0, 0), |held| held.owed());
+            let fits = entries + more_entries <= self.limits.group_entries_max
+                && bytes + more_bytes <= self.limits.group_bytes_max;
+            if !tokens.is_empty() && !fits {
+                break;
+            }
+            self.grouping.queue.pop_front();
+            self.grouping.forget(more_entries, more_bytes);
+            entries += more_entries;
+            bytes += more_bytes;
+            tokens.push(token);
+        }
+        (!tokens.is_empty()).then_some(tokens)
+    }
+
+    fn begin_group(&mut self, tokens: Vec<Token>) -> Option<(CallId, Action)> {
+        let mut entries = Vec::new();
+        let mut parts = Vec::with_capacity(tokens.len());
+        let call = self.next_call();
+        for token in tokens {
+            let held = self.held.get_mut(&token)?;
+            held.state = State::Calling(call);
+            if let Work::Owes { debt, .. } = &held.work {
+                parts.push((token, debt.owed().len()));
+                entries.extend(debt.owed().iter().map(|owed| std::sync::Arc::clone(&owed.entry)));
+            }
+        }
+        self.grouping.out += 1;
+        self.books.groups += 1;
+        self.calls.insert(call, Call::Store { parts });
+        Some((call, Action::Store { call, entries }))
+    }
+
+    /// A group was answered.
+    pub(super) fn stored(
+        &mut self,
+        now: Time,
+        call: CallId,
+        parts: Vec<(Token, usize)>,
+        results: Vec<Result<Durable, AppendError>>,
+        actions: &mut Vec<Action>,
+    ) {
+        self.grouping.out -= 1;
+        let answered = results.iter().any(|result| !is_unknown(result));
+        let reason = results.iter().find_map(|result| match result {
+            Err(error) if is_unknown(result) => Some(error.to_string()),
+            _ => None,
+        });
+        let mut results = results.into_iter();
+        let mut still_owing = Vec::new();
+        for (token, entries) in parts {
+            let payments = results.by_ref().take(entries).map(payment);
+            if self.pay(now, call, token, payments, actions) {
+                still_owing.push(token);
+            }
+        }
+        match reason {
+            Some(reason) if !answered => {
+                self.store_failed(now, call, reason, actions);
+                still_owing.into_iter().for_each(|token| self.enqueue(now, token, Step::Store));
+            }
+            _ => {
+                self.store_answered(now, call, actions);
+                still_owing.into_iter().for_each(|token| self.retry_later(now, token));
+            }
+        }
+    }
+
+    /// Books what became of a message's entries and moves it on; true when it still owes some and waits for that.
+    fn pay(
+        &mut self,
+        now: Time,
+        call: CallId,
+        token: Token,
+        payments: impl Iterator<Item = Payment>,
+        actions: &mut Vec<Action>,
+    ) -> bool {
+        let Some(held) = self.held.get_mut(&token) else {
+            payments.for_each(drop);
+            return false;
+        };
+        let Work::Owes { debt, entry_bytes, .. } = &mut held.work else { return false };
+        let (owed, rejected) = (debt.owed().len(), debt.rejections().len());
+        debt.pay(payments);
+        let paid = (owed - debt.owed().len()) as u64;
+        let refused = (debt.rejections().len() - rejected) as u64;
+        *entry_bytes = debt.owed().iter().map(|owed| owed.entry.weight_bytes()).sum();
+        let owes = !debt.owed().is_empty();
+        self.books.pending -= paid;
+        self.books.rejected += refused;
+        self.books.stored += paid - refused;
+        let ours = held.state == State::Calling(call);
+        // While the answer was on its way the worker may have decided to give the message back. If that has not been
+        // sent yet and everything is durable now, deleting is better.
+        let can_turn = held.step == Step::Release && held.state == State::Queued;
+        if !owes && (ours || can_turn) {
+            self.advance(now, token, actions);
+        }
+        owes && ours
+    }
+
+    pub(super) fn pinged(
+        &mut self,
+        now: Time,
+        call: CallId,
+        result: Result<(), StoreError>,
+        actions: &mut Vec<Action>,
+    ) {
+        let StoreState::Down { failures, since, probe, .. } = self.store else { return };
+        if probe != Some(call) {
+            return;
+        }
+        match result {
+            Ok(()) if failures == 0 => self.store = StoreState::Up,
+            Ok(()) => {
+                self.store = StoreState::Trial { failures, since };
+                let pause = super::up_to(&mut self.rng, RESUME_SPREAD);
+                self.polls.restart(now + pause);
+            }
+            Err(error) => self.store_failed(now, call, error.to_string(), actions),
+        }
+    }
+
+    /// A whole group, or a ping, went unanswered.
+    fn store_failed(&mut self, now: Time, call: CallId, why: String, actions: &mut Vec<Action>) {
+        let (failures, since) = match &self.store {
+            // Groups that were on their way when the outage began tell nothing new.
+            StoreState::Down { probe, .. } if *probe != Some(call) => return,
+            StoreState::Down { failures, since, .. } | StoreState::Trial { failures, since } => (*failures + 1, *since),
+            StoreState::Up => (1, now),
+        };
+        if failures == 1 {
+            actions.push(Action::Note(Note::StoreDown { reason: why.clone() }));
+        }
+        let probe_at = now + super::backoff(&mut self.rng, failures);
+        self.store = StoreState::Down { failures, since, probe_at, probe: None, reason: Some(why) };
+    }
+
+    /// A group was answered: the store works, when it is the one that tells.
+    fn store_answered(&mut self, now: Time, call: CallId, actions: &mut Vec<Action>) {
+        let (failures, since) = match &self.store {
+            StoreState::Down { probe, .. } if *probe != Some(call) => return,
+            StoreState::Down { failures, since, .. } | StoreState::Trial { failures, since } => (*failures, *since),
+            StoreState::Up => return,
+        };
+        if matches!(self.store, StoreState::Down { .. }) {
+            let pause = super::up_to(&mut self.rng, RESUME_SPREAD);
+            self.polls.restart(now + pause);
+        }
+        self.store = StoreState::Up;
+        if failures > 0 {
+            actions.push(Action::Note(Note::StoreUp { after: now.saturating_sub(since) }));
+        }
+    }
+}
+
+fn is_unknown(result: &Result<Durable, AppendError>) -> bool {
+    !matches!(result, Ok(_) | Err(AppendError::Refused { .. }))
+}
+
+fn payment(result: Result<Durable, AppendError>) -> Payment {
+    match result {
+        Ok(proof) => Payment::Durable(proof),
+        Err(AppendError::Refused { reason }) => {
+            Payment::Refused(Rejection { event_index: None, code: "store_refused", reason, place: String::new() })
+        }
+        Err(_) => Payment::Unknown,
+    }
+}

@@ -1,0 +1,154 @@
+//! Dead letters: messages that can never be stored, kept whole, with the reason attached.
+
+use std::sync::Arc;
+
+use afterimage_event::Origin;
+
+use crate::message::{Attribute, Message};
+use crate::process::Rejection;
+use crate::queue::{ItemError, MESSAGE_BYTES_MAX, Queue, QueueError};
+
+/// Most attributes a message may have
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html>).
+pub const ATTRIBUTES_MAX: usize = 10;
+
+/// Prefix of the attributes that a dead letter adds; `dlq redrive` takes them off again.
+pub const PREFIX: &str = "afterimage.";
+/// Where the message came from: what its events' ids and times are derived from, so that they hold over a redrive.
+pub const ORIGIN: &str = Origin::ATTRIBUTE;
+/// Why: a code, from a bounded set.
+pub const REASON: &str = "afterimage.reason";
+/// Why, in words, without values.
+pub const DETAIL: &str = "afterimage.detail";
+/// Where in the body: a JSON Pointer or a byte offset.
+pub const PLACE: &str = "afterimage.place";
+/// Which worker gave it up.
+pub const WORKER: &str = "afterimage.worker";
+/// The indices of the events that failed, when the message held several.
+pub const FAILED_EVENTS: &str = "afterimage.failed_events";
+
+/// Longest text of one attribute: the size limit is shared with the body.
+const TEXT_BYTES_MAX: usize = 1024;
+
+/// A message on its way to the dead-letter queue.
+#[derive(Clone, Debug)]
+pub struct DeadLetter {
+    message: Arc<Message>,
+    attributes: Vec<Attribute>,
+    code: &'static str,
+}
+
+/// Proof that a message is in the dead-letter queue. Only [`send`] makes one.
+#[derive(Debug)]
+#[must_use = "a proof that nobody keeps allows nothing"]
+pub struct DeadLettered(());
+
+/// Sends dead letters: a proof or an error for each, in order.
+///
+/// # Panics
+/// When the queue breaks its contract of one result for each letter.
+pub async fn send(
+    queue: &dyn Queue,
+    letters: &[DeadLetter],
+) -> Result<Vec<Result<DeadLettered, ItemError>>, QueueError> {
+    let results = queue.send_dead_letters(letters).await?;
+    assert_eq!(results.len(), letters.len(), "a queue answers for every letter it was given");
+    Ok(results.into_iter().map(|result| result.map(|()| DeadLettered(()))).collect())
+}
+
+impl DeadLetter {
+    /// The letter for a message: the body unchanged, the sender's attributes, and as much of the reason as the limits
+    /// on number and size leave room for: first the origin and the reason's code, then the sender's attributes, then
+    /// the place, the failed events, the worker and the reason in words.
+    pub(crate) fn new(message: Arc<Message>, rejections: &[Rejection], worker: &str) -> Self {
+        let code = rejections.first().map_or("unknown", |rejection| rejection.code);
+        let mut room =
+            Room { attributes: Vec::new(), bytes_left: MESSAGE_BYTES_MAX.saturating_sub(message.body.len()) };
+        // A letter that was sent back and failed again keeps its first origin; its other marks are of the past.
+        room.add(Attribute::text(ORIGIN, Origin::of(&message.told()).to_attribute()));
+        room.add(Attribute::text(REASON, code));
+        for attribute in message.attributes.iter().filter(|attribute| !attribute.name.starts_with(PREFIX)) {
+            room.add(attribute.clone());
+        }
+        if let Some(first) = rejections.first() {
+            room.add_text(PLACE, &first.place);
+        }
+        room.add_text(FAILED_EVENTS, &failed_events(rejections));
+        room.add_text(WORKER, worker);
+        if let Some(first) = rejections.first() {
+            room.add_text(DETAIL, &first.reason);
+        }
+        Self { message, attributes: room.attributes, code }
+    }
+
+    /// The body, unchanged.
+    #[must_use]
+    pub fn body(&self) -> &str {
+        &self.message.body
+    }
+
+    /// The FIFO group it was in.
+    #[must_use]
+    pub fn group_id(&self) -> Option<&str> {
+        self.message.group_id.as_deref()
+    }
+
+    /// The message it was: on FIFO queues the deduplication id.
+    #[must_use]
+    pub fn message_id(&self) -> &str {
+        &self.message.handle.message_id
+    }
+
+    /// The sender's attributes and ours.
+    #[must_use]
+    pub fn attributes(&self) -> &[Attribute] {
+        &self.attributes
+    }
+
+    /// The reason's code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// Its size, as the queue counts it.
+    #[must_use]
+    pub fn len_bytes(&self) -> usize {
+        self.message.body.len() + self.attributes.iter().map(Attribute::len_bytes).sum::<usize>()
+    }
+}
+
+/// What the limits leave room for.
+struct Room {
+    attributes: Vec<Attribute>,
+    bytes_left: usize,
+}
+
+impl Room {
+    fn add(&mut self, attribute: Attribute) {
+        let bytes = attribute.len_bytes();
+        if self.attributes.len() < ATTRIBUTES_MAX && bytes <= self.bytes_left {
+            self.bytes_left -= bytes;
+            self.attributes.push(attribute);
+        }
+    }
+
+    /// Attributes may not be empty, nor hold most control characters.
+    fn add_text(&mut self, name: &str, text: &str) {
+        let mut end = text.len().min(TEXT_BYTES_MAX);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let text: String = text[..end].chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        if !text.is_empty() {
+            self.add(Attribute::text(name, text));
+        }
+    }
+}
+
+fn failed_events(rejections: &[Rejection]) -> String {
+    let mut indices: Vec<usize> = rejections.iter().filter_map(|rejection| rejection.event_index).collect();
+    indices.sort_unstable();
+    indices.dedup();
+    indices.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
+}

@@ -1,0 +1,120 @@
+//! What SQS's errors mean here.
+
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::types::BatchResultErrorEntry;
+
+use crate::queue::{ItemError, QueueError, QueueErrorKind};
+
+/// Somebody has to change something before these go away.
+const MISCONFIGURED: [&str; 14] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidAddress",
+    "InvalidClientTokenId",
+    "InvalidSecurity",
+    "KmsAccessDenied",
+    "KmsDisabled",
+    "KmsNotFound",
+    "NonExistentQueue",
+    "QueueDoesNotExist",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+];
+
+/// The lease has ended: no retry with this handle can help.
+const LEASE_ENDED: [&str; 3] = ["InvalidParameterValue", "MessageNotInflight", "ReceiptHandleIsInvalid"];
+
+/// Codes that say "sender's fault" and yet pass, or are mended without the item.
+const PASSING: [&str; 4] = ["AccessDenied", "AccessDeniedException", "OverLimit", "RequestThrottled"];
+
+/// What a failed call means. Codes are compared as text: not every server sends its errors such that the SDK can type
+/// them, and the same code comes with and without its prefix.
+pub(super) fn call_error<E, R>(error: &SdkError<E, R>) -> QueueError
+where
+    E: ProvideErrorMetadata,
+{
+    let unavailable = |code: &str, reason: &str| QueueError {
+        kind: QueueErrorKind::Unavailable,
+        code: code.to_owned(),
+        reason: reason.to_owned(),
+    };
+    match error {
+        SdkError::ServiceError(context) => {
+            let code = bare(context.err().code().unwrap_or("Unknown"));
+            let kind = match code {
+                "OverLimit" => QueueErrorKind::OverLimit,
+                code if MISCONFIGURED.contains(&code) => QueueErrorKind::Misconfigured,
+                _ => QueueErrorKind::Unavailable,
+            };
+            let reason = context.err().message().unwrap_or("the queue gave no reason").to_owned();
+            QueueError { kind, code: code.to_owned(), reason }
+        }
+        SdkError::TimeoutError(_) => unavailable("Timeout", "no answer in time"),
+        SdkError::DispatchFailure(failure) => {
+            let reason = failure.as_connector_error().map_or_else(|| "no connection".to_owned(), chain);
+            unavailable("Unreachable", &reason)
+        }
+        SdkError::ResponseError(_) => unavailable("BadAnswer", "the answer is not one of SQS"),
+        SdkError::ConstructionFailure(_) => QueueError {
+            kind: QueueErrorKind::Misconfigured,
+            code: "BadRequest".to_owned(),
+            reason: "the request could not be built: check region, endpoint and credentials".to_owned(),
+        },
+        _ => unavailable("Unknown", "the call failed"),
+    }
+}
+
+/// What a failed item means.
+pub(super) fn item_error(entry: &BatchResultErrorEntry) -> ItemError {
+    let code = bare(entry.code());
+    let is_final = LEASE_ENDED.contains(&code) || (entry.sender_fault() && !PASSING.contains(&code));
+    ItemError { code: code.to_owned(), is_final }
+}
+
+/// A code without the prefix and suffix that some servers send.
+fn bare(code: &str) -> &str {
+    let code = code.rsplit_once('#').map_or(code, |(_, code)| code);
+    let code = code.strip_prefix("AWS.SimpleQueueService.").unwrap_or(code);
+    code.split_once(';').map_or(code, |(code, _)| code)
+}
+
+fn chain(error: &impl std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(code: &str, sender_fault: bool) -> BatchResultErrorEntry {
+        BatchResultErrorEntry::builder().id("0").code(code).sender_fault(sender_fault).build().unwrap()
+    }
+
+    #[test]
+    fn an_ended_lease_is_final_however_it_is_spelled_and_whoever_is_blamed() {
+        for code in [
+            "ReceiptHandleIsInvalid",
+            "AWS.SimpleQueueService.MessageNotInflight",
+            "com.amazonaws.sqs#ReceiptHandleIsInvalid",
+        ] {
+            assert!(item_error(&entry(code, false)).is_final, "{code}");
+        }
+    }
+
+    #[test]
+    fn throttling_and_missing_permission_are_tried_again_though_the_sender_is_blamed() {
+        for code in ["RequestThrottled", "AccessDenied"] {
+            assert!(!item_error(&entry(code, true)).is_final, "{code}");
+        }
+        assert!(!item_error(&entry("InternalError", false)).is_final);
+    }
+}

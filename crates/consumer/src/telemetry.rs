@@ -1,0 +1,269 @@
+//! Metrics and log lines. A thing that is both logged and counted is so in one method, and neither shows a payload.
+
+use std::time::Duration;
+
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+use crate::core::{Books, Core, Note};
+
+/// From milliseconds to the hour: what stands between a change and its being in the trail.
+const LATENCY_S: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 600.0, 3600.0];
+const DURATION_S: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+const BATCH: [f64; 6] = [0.0, 1.0, 3.0, 5.0, 9.0, 10.0];
+const RECEIVE_COUNT: [f64; 6] = [1.0, 2.0, 3.0, 5.0, 10.0, 100.0];
+
+/// Codes that appear as labels as they are; everything else is `other`, so that no server can make labels up.
+const CODES: [&str; 19] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "BatchRequestTooLong",
+    "HeldTooLong",
+    "InternalError",
+    "InternalFailure",
+    "InvalidParameterValue",
+    "Lost",
+    "MessageNotInflight",
+    "NonExistentQueue",
+    "OverLimit",
+    "QueueDoesNotExist",
+    "ReceiptHandleIsInvalid",
+    "Redelivered",
+    "RequestThrottled",
+    "ServiceUnavailable",
+    "Timeout",
+    "Unanswered",
+    "Unreachable",
+];
+
+/// The consumer's metrics.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    received: IntCounter,
+    messages: IntCounterVec,
+    decoded: IntCounter,
+    events: IntCounterVec,
+    in_flight: IntGauge,
+    pending: IntGauge,
+    held_bytes: IntGauge,
+    pollers: IntGauge,
+    receives: IntCounterVec,
+    receive_batch: Histogram,
+    receive_count: Histogram,
+    delete_calls: IntCounter,
+    extended: IntCounter,
+    latency: Histogram,
+    process_duration: Histogram,
+    store_duration: Histogram,
+    last_stored: IntGauge,
+    dead_letters: IntCounterVec,
+    left_to_redrive: IntCounterVec,
+    lease_losses: IntCounterVec,
+    retries: IntCounterVec,
+    store_up: IntGauge,
+    queue_up: IntGauge,
+}
+
+impl Metrics {
+    /// Registers the consumer's metrics.
+    ///
+    /// # Errors
+    /// When the registry has metrics of these names already.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let r = Registrar(registry);
+        let metrics = Self {
+            received: r.counter("afterimage_messages_received_total", "Deliveries of messages that were received")?,
+            messages: r.counters(
+                "afterimage_messages_total",
+                "Messages that are no longer held, by what became of them",
+                &["outcome"],
+            )?,
+            decoded: r.counter("afterimage_events_decoded_total", "Events seen in messages")?,
+            events: r.counters("afterimage_events_total", "Events, by what became of them", &["outcome"])?,
+            in_flight: r.gauge("afterimage_messages_in_flight", "Messages held now")?,
+            pending: r.gauge("afterimage_events_pending", "Events whose entries are not known to be durable yet")?,
+            held_bytes: r.gauge("afterimage_messages_in_flight_bytes", "Memory reckoned for the messages held now")?,
+            pollers: r.gauge("afterimage_pollers", "Receives that are waiting")?,
+            receives: r.counters(
+                "afterimage_receive_requests_total",
+                "Receives, by what they brought",
+                &["outcome"],
+            )?,
+            receive_batch: r.histogram("afterimage_receive_batch_messages", "Messages in a receive", &BATCH)?,
+            receive_count: r.histogram(
+                "afterimage_message_receive_count",
+                "How often a message had been received, this time included",
+                &RECEIVE_COUNT,
+            )?,
+            delete_calls: r.counter("afterimage_delete_requests_total", "Batches of deletes sent")?,
+            extended: r.counter("afterimage_visibility_extensions_total", "Leases extended")?,
+            latency: r.histogram(
+                "afterimage_event_latency_seconds",
+                "From the queue accepting a message to its entries being durable",
+                &LATENCY_S,
+            )?,
+            process_duration: r.histogram(
+                "afterimage_process_duration_seconds",
+                "Decoding and comparing the messages of one receive",
+                &DURATION_S,
+            )?,
+            store_duration: r.histogram(
+                "afterimage_store_append_duration_seconds",
+                "Making one group of entries durable",
+                &DURATION_S,
+            )?,
+            last_stored: r.gauge("afterimage_last_stored_timestamp_seconds", "When an entry was last made durable")?,
+            dead_letters: r.counters(
+                "afterimage_dead_letters_total",
+                "Messages sent to the dead letters",
+                &["reason"],
+            )?,
+            left_to_redrive: r.counters(
+                "afterimage_left_to_redrive_total",
+                "Messages that cannot be stored and were left to the queue's redrive policy",
+                &["reason"],
+            )?,
+            lease_losses: r.counters("afterimage_lease_losses_total", "Leases that ended too early", &["code"])?,
+            retries: r.counters(
+                "afterimage_queue_retries_total",
+                "Items of batch calls that failed and were tried again",
+                &["operation", "code"],
+            )?,
+            store_up: r.gauge("afterimage_store_up", "1 while the store answers")?,
+            queue_up: r.gauge("afterimage_queue_up", "1 while the queue answers")?,
+        };
+        metrics.show_zeros();
+        Ok(metrics)
+    }
+
+    /// Known series exist from the start, so that a rate over them misses nothing.
+    fn show_zeros(&self) {
+        for outcome in ["deleted", "released", "lease_lost"] {
+            self.messages.with_label_values(&[outcome]).inc_by(0);
+        }
+        for outcome in ["stored", "unchanged", "expired", "rejected", "abandoned"] {
+            self.events.with_label_values(&[outcome]).inc_by(0);
+        }
+        for outcome in ["messages", "empty", "error"] {
+            self.receives.with_label_values(&[outcome]).inc_by(0);
+        }
+    }
+
+    /// Brings the counters from one state of the books to the next.
+    pub(crate) fn turned(&self, core: &Core, before: &Books) {
+        let now = core.books();
+        self.received.inc_by(now.received - before.received);
+        self.decoded.inc_by(now.decoded - before.decoded);
+        self.delete_calls.inc_by(now.delete_calls - before.delete_calls);
+        self.extended.inc_by(now.extended - before.extended);
+        for (family, label, count) in [
+            (&self.messages, "deleted", now.deleted - before.deleted),
+            (&self.messages, "released", now.released - before.released),
+            (&self.messages, "lease_lost", now.lease_lost - before.lease_lost),
+            (&self.events, "stored", now.stored - before.stored),
+            (&self.events, "unchanged", now.unchanged - before.unchanged),
+            (&self.events, "expired", now.expired - before.expired),
+            (&self.events, "rejected", now.rejected - before.rejected),
+            (&self.events, "abandoned", now.abandoned - before.abandoned),
+            (&self.receives, "messages", now.receives_full - before.receives_full),
+            (&self.receives, "empty", now.receives_empty - before.receives_empty),
+            (&self.receives, "error", now.receives_failed - before.receives_failed),
+        ] {
+            if count > 0 {
+                family.with_label_values(&[label]).inc_by(count);
+            }
+        }
+        self.in_flight.set(now.in_flight as i64);
+        self.pending.set(now.pending as i64);
+        self.held_bytes.set(core.held_bytes() as i64);
+        self.pollers.set(core.pollers() as i64);
+        let status = core.status();
+        self.store_up.set(i64::from(matches!(status.store, Some(Ok(())))));
+        self.queue_up.set(i64::from(matches!(status.queue, Some(Ok(())))));
+    }
+
+    pub(crate) fn received(&self, receive_counts: impl ExactSizeIterator<Item = u32>) {
+        self.receive_batch.observe(receive_counts.len() as f64);
+        receive_counts.for_each(|count| self.receive_count.observe(count.into()));
+    }
+
+    pub(crate) fn processed(&self, took: Duration) {
+        self.process_duration.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn appended(&self, took: Duration) {
+        self.store_duration.observe(took.as_secs_f64());
+    }
+
+    /// An entry published at one moment is durable at another, both in microseconds since 1970.
+    pub(crate) fn stored(&self, published_micros: i64, now_micros: i64) {
+        self.latency.observe((now_micros - published_micros).max(0) as f64 / 1e6);
+        self.last_stored.set(now_micros / 1_000_000);
+    }
+
+    /// Logs and counts.
+    pub(crate) fn note(&self, note: &Note) {
+        match note {
+            Note::StoreDown { reason } => {
+                tracing::warn!(%reason, "the store does not answer: nothing more is received until it does");
+            }
+            Note::StoreUp { after } => tracing::info!(outage_s = after.as_secs_f64(), "the store answers"),
+            Note::ReceiveFailed { error } => {
+                tracing::warn!(code = %error.code, reason = %error.reason, "receiving from the queue failed");
+            }
+            Note::LeaseLost { message_id, code } => {
+                self.lease_losses.with_label_values(&[label(code)]).inc();
+                tracing::warn!(%message_id, %code, "the lease of a message ended too early: it will be delivered again");
+            }
+            Note::HeldTooLong { message_id } => {
+                self.lease_losses.with_label_values(&["HeldTooLong"]).inc();
+                tracing::warn!(%message_id, "a message was held as long as may be and is given back");
+            }
+            Note::DeadLettered { message_id, code } => {
+                self.dead_letters.with_label_values(&[code]).inc();
+                tracing::warn!(%message_id, reason = code, "a message cannot be stored: sent to the dead letters");
+            }
+            Note::LeftToRedrive { message_id, code, reason } => {
+                self.left_to_redrive.with_label_values(&[code]).inc();
+                tracing::warn!(%message_id, code, %reason, "a message cannot be stored: left to the redrive policy");
+            }
+            Note::Retried { operation, code, items } => {
+                self.retries.with_label_values(&[operation, label(code)]).inc_by(*items as u64);
+                tracing::warn!(operation, %code, items, "part of a batch failed and is tried again");
+            }
+            Note::Control { message_id, kind } => tracing::info!(%message_id, kind, "a message that holds no event"),
+            Note::Stopping { held } => tracing::info!(held, "stopping: nothing more is received"),
+        }
+    }
+}
+
+fn label(code: &str) -> &str {
+    // ElasticMQ and older SQS endpoints prefix their codes.
+    let code = code.strip_prefix("AWS.SimpleQueueService.").unwrap_or(code);
+    CODES.into_iter().find(|known| *known == code).unwrap_or("other")
+}
+
+/// Builds and registers.
+struct Registrar<'a>(&'a Registry);
+
+impl Registrar<'_> {
+    fn add<C: prometheus::core::Collector + Clone + 'static>(&self, collector: C) -> Result<C, prometheus::Error> {
+        self.0.register(Box::new(collector.clone()))?;
+        Ok(collector)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        self.add(IntCounter::new(name, help)?)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+        self.add(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        self.add(IntGauge::new(name, help)?)
+    }
+
+    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, prometheus::Error> {
+        self.add(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
+    }
+}

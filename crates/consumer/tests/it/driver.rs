@@ -1,0 +1,298 @@
+//! The driver, with a queue and a store in memory and a clock that jumps from timer to timer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use afterimage_consumer::dead_letter::DeadLetter;
+use afterimage_consumer::{
+    Ask, Counts, Delete, End, Finish, Handle, Health, ItemError, Limits, LimitsError, Metrics, Queue, QueueError,
+    Receipt, Worker,
+};
+use afterimage_store::{AppendError, Arrival, ContentRow, Entry, IndexRow, RowRange, Store, StoreError, TableKey};
+use async_trait::async_trait;
+use prometheus::Registry;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::fakes::{Faults, SimQueue, SimStore, Words};
+
+/// A [`SimQueue`] on the runtime's clock, with long polls.
+struct LongPolls {
+    queue: SimQueue,
+    started: Instant,
+    refuses: AtomicBool,
+}
+
+impl LongPolls {
+    fn new(faults: Faults) -> Arc<Self> {
+        Arc::new(Self { queue: SimQueue::new(7, faults), started: Instant::now(), refuses: AtomicBool::new(false) })
+    }
+
+    fn tick(&self) {
+        self.queue.set_now(self.started.elapsed());
+    }
+}
+
+#[async_trait]
+impl Queue for LongPolls {
+    async fn receive(&self, ask: Ask, cancel: &CancellationToken) -> Result<Receipt, QueueError> {
+        if self.refuses.load(Ordering::Relaxed) {
+            return Err(crate::rig::unreachable_queue());
+        }
+        let until = Instant::now() + ask.wait;
+        loop {
+            self.tick();
+            let messages = self.queue.take(ask.messages_max, ask.lease)?;
+            if !messages.is_empty() || Instant::now() >= until || cancel.is_cancelled() {
+                return Ok(Receipt { answered_at: Instant::now().into_std(), messages });
+            }
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(100)) => {}
+                () = cancel.cancelled() => {}
+            }
+        }
+    }
+
+    async fn delete(&self, deletes: &[Delete]) -> Result<Vec<Result<(), ItemError>>, QueueError> {
+        self.tick();
+        self.queue.delete(deletes).await
+    }
+
+    async fn change_visibility(
+        &self,
+        handles: &[Handle],
+        visibility_s: u32,
+    ) -> Result<Vec<Result<(), ItemError>>, QueueError> {
+        self.tick();
+        self.queue.change_visibility(handles, visibility_s).await
+    }
+
+    async fn send_dead_letters(&self, letters: &[DeadLetter]) -> Result<Vec<Result<(), ItemError>>, QueueError> {
+        self.queue.send_dead_letters(letters).await
+    }
+
+    async fn counts(&self) -> Result<Counts, QueueError> {
+        self.tick();
+        self.queue.counts().await
+    }
+}
+
+/// A store that takes entries and never says so.
+struct Silent;
+
+#[async_trait]
+impl Store for Silent {
+    fn kind(&self) -> &'static str {
+        "silent"
+    }
+    async fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn append(&self, _: &[Arc<Entry>], _: &Arrival) -> Vec<Result<(), AppendError>> {
+        std::future::pending().await
+    }
+    async fn sources(&self, _: &str, _: &str, _: &[String]) -> Result<Vec<String>, StoreError> {
+        unreachable!("a worker asks no questions")
+    }
+    async fn record_rows(&self, _: &afterimage_event::RecordKey, _: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
+        unreachable!("a worker asks no questions")
+    }
+    async fn table_rows(&self, _: &TableKey, _: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
+        unreachable!("a worker asks no questions")
+    }
+    async fn contents(&self, _: &str, _: &str, _: &[String]) -> Result<Vec<Vec<ContentRow>>, StoreError> {
+        unreachable!("a worker asks no questions")
+    }
+    async fn close(&self) {}
+}
+
+struct Run {
+    registry: Registry,
+    health: Arc<Health>,
+    stop: CancellationToken,
+    end: tokio::task::JoinHandle<End>,
+}
+
+fn idle_limits() -> Limits {
+    Limits { has_dead_letter_queue: true, exit_when_idle: Some(Duration::from_secs(5)), ..Limits::default() }
+}
+
+fn start(limits: Limits, queue: Arc<LongPolls>, store: Arc<dyn Store>) -> Run {
+    let registry = Registry::new();
+    let metrics = Metrics::register(&registry).unwrap();
+    let worker = Worker::new(limits, Duration::from_secs(30), queue, store, Arc::new(Words), metrics).unwrap();
+    let (health, stop) = (worker.health(), CancellationToken::new());
+    let end = tokio::spawn(worker.run(stop.clone()));
+    Run { registry, health, stop, end }
+}
+
+impl Run {
+    /// A counter or gauge, by name and label value.
+    fn metric(&self, name: &str, label: &str) -> f64 {
+        let families = self.registry.gather();
+        let family = families.iter().find(|family| family.name() == name).expect("a metric of this name");
+        let metric = family
+            .get_metric()
+            .iter()
+            .find(|metric| label.is_empty() || metric.get_label().iter().any(|pair| pair.value() == label))
+            .expect("a series of this label");
+        metric.get_counter().get_value() + metric.get_gauge().get_value()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_sent_is_stored_and_deleted_and_the_metrics_say_so() {
+    let queue = LongPolls::new(Faults { item: 0.05, call: 0.02, duplicate: 0.01, undelete: 0.0 });
+    for n in 0..500 {
+        let mark = if n % 50 == 0 {
+            "!"
+        } else if n % 7 == 0 {
+            "="
+        } else {
+            ""
+        };
+        queue.queue.send(&format!("m{n}"), &format!("{mark}e{n} f{n}"));
+    }
+    let store = Arc::new(SimStore::default());
+    let run = start(idle_limits(), Arc::clone(&queue), Arc::clone(&store) as Arc<dyn Store>);
+    let (registry, health) = (run.registry.clone(), Arc::clone(&run.health));
+    let probe = Run { registry, health, stop: run.stop.clone(), end: tokio::spawn(std::future::pending()) };
+    let end = run.end.await.unwrap();
+    assert_eq!(end.finish, Finish::Idle);
+    assert!(queue.queue.is_empty());
+    let plain = (0..500).filter(|n| n % 50 != 0 && n % 7 != 0).count();
+    assert_eq!(store.rows().len(), 500 + plain);
+    assert_eq!(queue.queue.dead_letters().len() as u64, end.books.dead_lettered);
+    assert!(end.books.balance() && end.books.in_flight == 0 && end.books.pending == 0);
+    for (name, label, value) in [
+        ("afterimage_messages_received_total", "", end.books.received),
+        ("afterimage_messages_total", "deleted", end.books.deleted),
+        ("afterimage_messages_total", "released", end.books.released),
+        ("afterimage_messages_total", "lease_lost", end.books.lease_lost),
+        ("afterimage_messages_in_flight", "", 0),
+        ("afterimage_events_decoded_total", "", end.books.decoded),
+        ("afterimage_events_total", "stored", end.books.stored),
+        ("afterimage_events_total", "unchanged", end.books.unchanged),
+        ("afterimage_events_total", "expired", end.books.expired),
+        ("afterimage_events_total", "rejected", end.books.rejected),
+        ("afterimage_events_total", "abandoned", end.books.abandoned),
+        ("afterimage_events_pending", "", 0),
+        ("afterimage_dead_letters_total", "shape", end.books.dead_lettered),
+    ] {
+        assert_eq!(probe.metric(name, label), value as f64, "{name} {label}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_processor_that_panics_costs_one_message_and_not_the_worker() {
+    let queue = LongPolls::new(Faults::default());
+    for n in 0..20 {
+        queue.queue.send(&format!("m{n}"), &format!("{}{n}", if n == 5 { "P" } else { "e" }));
+    }
+    let store = Arc::new(SimStore::default());
+    let end = start(idle_limits(), Arc::clone(&queue), Arc::clone(&store) as Arc<dyn Store>).end.await.unwrap();
+    assert_eq!(store.rows().len(), 19);
+    assert_eq!(queue.queue.dead_letters(), [("m5".to_owned(), "P5".to_owned())]);
+    assert_eq!(end.books.deleted, 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_never_answers_is_an_outage_and_a_stop_gives_everything_back() {
+    let queue = LongPolls::new(Faults::default());
+    for n in 0..30 {
+        queue.queue.send(&format!("m{n}"), &format!("e{n}"));
+    }
+    let limits = Limits { has_dead_letter_queue: true, ..Limits::default() };
+    let run = start(limits, Arc::clone(&queue), Arc::new(Silent));
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    assert!(run.health.ready().unwrap_err().to_string().contains("no answer within 30 s"));
+    assert!(run.health.live().is_ok(), "waiting for a store is a good reason");
+    run.stop.cancel();
+    let end = run.end.await.unwrap();
+    assert_eq!((end.finish, end.books.deleted, end.books.in_flight), (Finish::Stopped, 0, 0));
+    let counts = queue.counts().await.unwrap();
+    assert_eq!((counts.visible, counts.in_flight), (30, 0), "others can have them at once");
+    assert!(queue.queue.dead_letters().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_the_store_ends_by_itself() {
+    let queue = LongPolls::new(Faults::default());
+    let store = Arc::new(SimStore::default());
+    store.set_down(true);
+    for n in 0..300 {
+        queue.queue.send(&format!("m{n}"), &format!("e{n}"));
+    }
+    let limits = Limits { has_dead_letter_queue: true, ..Limits::default() };
+    let run = start(limits, Arc::clone(&queue), Arc::clone(&store) as Arc<dyn Store>);
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(queue.queue.calls(), 0, "nothing is received before the store has answered");
+    assert!(run.health.ready().is_err());
+    store.set_down(false);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(store.rows().len(), 300, "full speed within ten seconds");
+    assert!(run.health.ready().is_ok());
+    store.set_down(true);
+    for n in 300..600 {
+        queue.queue.send(&format!("m{n}"), &format!("e{n}"));
+    }
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    store.set_down(false);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(store.rows().len(), 600);
+    run.stop.cancel();
+    let end = run.end.await.unwrap();
+    assert_eq!(end.books.dead_lettered + end.books.released + end.books.lease_lost, 0);
+    assert_eq!(end.books.received, 600, "no receive count was burnt");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_does_not_answer_is_said_by_readiness_and_outlived() {
+    let queue = LongPolls::new(Faults::default());
+    queue.refuses.store(true, Ordering::Relaxed);
+    let store = Arc::new(SimStore::default());
+    let run = start(idle_limits(), Arc::clone(&queue), Arc::clone(&store) as Arc<dyn Store>);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(run.health.ready().unwrap_err().to_string().starts_with("queue: Unreachable"));
+    assert!(run.health.live().is_ok());
+    queue.queue.send("m", "e");
+    queue.refuses.store(false, Ordering::Relaxed);
+    assert_eq!(run.end.await.unwrap().books.deleted, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_does_not_wait_for_long_polls() {
+    let queue = LongPolls::new(Faults::default());
+    let run = start(Limits::default(), queue, Arc::new(SimStore::default()));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let began = Instant::now();
+    run.stop.cancel();
+    assert_eq!(run.end.await.unwrap().finish, Finish::Stopped);
+    assert!(began.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_queue_costs_three_receives_a_minute() {
+    let queue = LongPolls::new(Faults::default());
+    let run = start(Limits::default(), Arc::clone(&queue), Arc::new(SimStore::default()));
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    // The fake looks ten times a second during a long poll; a receive is one of 200 looks.
+    let receives = queue.queue.empty_receives() / 200;
+    assert!((170..=185).contains(&receives), "{receives} receives in an hour");
+    run.stop.cancel();
+    run.end.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lease_that_the_store_may_outlast_is_refused() {
+    let metrics = Metrics::register(&Registry::new()).unwrap();
+    let queue = LongPolls::new(Faults::default());
+    let store = Arc::new(SimStore::default());
+    let worker = Worker::new(Limits::default(), Duration::from_secs(60), queue, store, Arc::new(Words), metrics);
+    let expected = LimitsError { setting: "lease", expected: "longer than the store's time-out" };
+    assert_eq!(worker.err(), Some(expected));
+}

@@ -1,0 +1,235 @@
+//! The worker against a real queue server: everything between the SDK and the wire.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use afterimage_consumer::dead_letter::{DETAIL, ORIGIN, PLACE, REASON, WORKER};
+use afterimage_consumer::{
+    Ask, End, Finish, Handle, Limits, Metrics, Pipeline, Queue, QueueErrorKind, SqsQueue, SqsSettings, Worker,
+};
+use afterimage_diff::Rules;
+use afterimage_event::Settings;
+use afterimage_store::{MemoryStore, Store};
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::{BehaviorVersion, Builder, Credentials, Region};
+use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName, SendMessageBatchRequestEntry};
+use prometheus::Registry;
+use tokio_util::sync::CancellationToken;
+
+/// The server, or nothing when skipping was asked for. Not having one is a failure: silence would look like success.
+fn config() -> Option<Builder> {
+    if let Ok(endpoint) = std::env::var("AFTERIMAGE_TEST_SQS_ENDPOINT") {
+        let config = aws_sdk_sqs::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .endpoint_url(endpoint);
+        return Some(config);
+    }
+    if std::env::var("AFTERIMAGE_TEST_SKIP_SERVERS").is_ok_and(|skip| skip == "1") {
+        println!("SKIPPED: AFTERIMAGE_TEST_SKIP_SERVERS=1 and no AFTERIMAGE_TEST_SQS_ENDPOINT");
+        return None;
+    }
+    panic!(
+        "AFTERIMAGE_TEST_SQS_ENDPOINT is not set: start ElasticMQ with tests/servers/elasticmq.sh and set it to its URL, or \
+         set AFTERIMAGE_TEST_SKIP_SERVERS=1"
+    );
+}
+
+struct Bench {
+    config: Builder,
+    client: Client,
+    queue_url: String,
+    dlq_url: String,
+}
+
+impl Bench {
+    /// Two queues of this test's own.
+    async fn new(name: &str) -> Option<Self> {
+        let config = config()?;
+        let client = Client::from_conf(config.clone().build());
+        let unique = format!("{name}-{}", fastrand::u64(..));
+        let mut urls = Vec::new();
+        for queue in [unique.clone(), format!("{unique}-dlq")] {
+            let created = client.create_queue().queue_name(queue).send().await.expect("a queue is made");
+            urls.push(created.queue_url.expect("a queue has a URL"));
+        }
+        let dlq_url = urls.pop().unwrap();
+        Some(Self { config, client, queue_url: urls.pop().unwrap(), dlq_url })
+    }
+
+    fn queue(&self) -> SqsQueue {
+        let settings = SqsSettings {
+            queue_url: self.queue_url.clone(),
+            dlq_url: Some(self.dlq_url.clone()),
+            wait: Duration::from_secs(20),
+            bytes_max: 32 << 20,
+            connections_max: 8,
+        };
+        SqsQueue::new(self.config.clone(), settings)
+    }
+
+    async fn send(&self, bodies: &[String]) {
+        for batch in bodies.chunks(10) {
+            let entries = batch
+                .iter()
+                .enumerate()
+                .map(|(n, body)| SendMessageBatchRequestEntry::builder().id(n.to_string()).message_body(body).build())
+                .collect::<Result<Vec<_>, _>>()
+                .unwrap();
+            let request = self.client.send_message_batch().queue_url(&self.queue_url).set_entries(Some(entries));
+            assert!(request.send().await.unwrap().failed.is_empty());
+        }
+    }
+
+    async fn work(&self, store: Arc<dyn Store>, limits: Limits) -> End {
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        let pipeline = Arc::new(Pipeline::new(Settings::default(), Rules::default()));
+        let queue = Arc::new(self.queue());
+        let worker = Worker::new(limits, Duration::from_secs(10), queue, store, pipeline, metrics).unwrap();
+        worker.run(CancellationToken::new()).await
+    }
+
+    async fn left(&self, url: &str) -> Vec<String> {
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let request = self.client.get_queue_attributes().queue_url(url).set_attribute_names(Some(names.to_vec()));
+        let counts = request.send().await.unwrap().attributes.unwrap();
+        names.iter().map(|name| counts[name].clone()).collect()
+    }
+}
+
+fn limits() -> Limits {
+    Limits {
+        pollers_max: 8,
+        bytes_max: 32 << 20,
+        has_dead_letter_queue: true,
+        exit_when_idle: Some(Duration::from_secs(1)),
+        worker: "w-test".to_owned(),
+        ..Limits::default()
+    }
+}
+
+fn update(n: usize) -> String {
+    format!(
+        r#"{{"eventId":"ev-{n}","tableName":"users","recordId":"u{n}","operation":"update","occurredAt":"2026-01-09T10:00:05Z","before":{{"n":{n},"s":"a"}},"after":{{"n":{n},"s":"b"}}}}"#
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_is_emptied_into_the_store_and_poison_into_the_dead_letters() {
+    let Some(bench) = Bench::new("emptied").await else { return };
+    let mut bodies: Vec<String> = (0..1000).map(update).collect();
+    bodies.push(update(3)); // told twice
+    bodies.push(update(1).replace(r#""s":"b""#, r#""s":"a""#).replace("ev-1", "ev-same"));
+    bodies.push("{broken".to_owned());
+    bench.send(&bodies).await;
+    let store = Arc::new(MemoryStore::default());
+    let end = bench.work(Arc::clone(&store) as Arc<dyn Store>, limits()).await;
+    assert_eq!(end.finish, Finish::Idle);
+    let books = end.books;
+    assert_eq!((books.received, books.deleted, books.dead_lettered), (1003, 1003, 1), "{books:?}");
+    assert_eq!((books.decoded, books.stored, books.unchanged, books.rejected), (1003, 1001, 1, 1), "{books:?}");
+    assert_eq!(bench.left(&bench.queue_url).await, ["0", "0"]);
+    let ids: Vec<String> = (0..1000).map(|n| format!("ev-{n}")).collect();
+    let contents = store.contents("default", "default", &ids).await.unwrap();
+    assert!(contents.iter().all(|versions| !versions.is_empty()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_keeps_body_and_attributes_and_says_why() {
+    let Some(bench) = Bench::new("letters").await else { return };
+    let text = |value: &str| MessageAttributeValue::builder().data_type("String").string_value(value).build().unwrap();
+    let bytes = MessageAttributeValue::builder()
+        .data_type("Binary.custom")
+        .binary_value(aws_sdk_sqs::primitives::Blob::new([0, 255]))
+        .build()
+        .unwrap();
+    let sent = bench
+        .client
+        .send_message()
+        .queue_url(&bench.queue_url)
+        .message_body(r#"{"tableName":"users","operation":"explode"}"#)
+        .message_attributes("traceparent", text("00-1"))
+        .message_attributes("blob", bytes.clone())
+        .send()
+        .await
+        .unwrap();
+    bench.work(Arc::new(MemoryStore::default()), limits()).await;
+    let received = bench
+        .client
+        .receive_message()
+        .queue_url(&bench.dlq_url)
+        .message_attribute_names("All")
+        .wait_time_seconds(5)
+        .send()
+        .await
+        .unwrap();
+    let letter = received.messages.unwrap().remove(0);
+    assert_eq!(letter.body(), Some(r#"{"tableName":"users","operation":"explode"}"#));
+    let attributes = letter.message_attributes.unwrap();
+    let value = |name: &str| attributes[name].string_value.clone().unwrap();
+    assert_eq!(value("traceparent"), "00-1");
+    assert_eq!(attributes["blob"], bytes);
+    assert_eq!(value(REASON), "bad_value");
+    assert_eq!(value(WORKER), "w-test");
+    assert!(value(PLACE).contains("/operation") && !value(DETAIL).contains("explode"));
+    assert!(value(ORIGIN).contains(sent.message_id().unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_messages_pass_through_a_small_budget() {
+    let Some(bench) = Bench::new("large").await else { return };
+    let padding = "x".repeat(900 << 10);
+    for n in 0..15 {
+        bench.send(&[update(n).replace(r#""s":"b""#, &format!(r#""s":"{padding}""#))]).await;
+    }
+    let books = bench.work(Arc::new(MemoryStore::default()), limits()).await.books;
+    assert_eq!((books.deleted, books.stored, books.lease_lost), (15, 15, 0), "{books:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_call_answers_for_each_item() {
+    let Some(bench) = Bench::new("items").await else { return };
+    bench.send(&[update(1), update(2)]).await;
+    let queue = bench.queue();
+    let ask = Ask { messages_max: 10, wait: Duration::from_secs(1), lease: Duration::from_secs(30) };
+    let mut handles: Vec<Handle> = Vec::new();
+    while handles.len() < 2 {
+        let receipt = queue.receive(ask, &CancellationToken::new()).await.unwrap();
+        handles.extend(receipt.messages.iter().map(|message| message.handle.clone()));
+        assert!(receipt.messages.iter().all(|message| message.receive_count == 1));
+    }
+    handles[1].receipt = "no such handle".into();
+    let results = queue.change_visibility(&handles, 60).await.unwrap();
+    assert_eq!(results.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false]);
+    assert!(results[1].as_ref().unwrap_err().is_final, "{results:?}");
+    let counts = queue.counts().await.unwrap();
+    assert_eq!((counts.visible, counts.in_flight), (0, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_queue_is_a_misconfiguration_and_named() {
+    let Some(mut bench) = Bench::new("missing").await else { return };
+    bench.queue_url.push_str("-nowhere");
+    let ask = Ask { messages_max: 10, wait: Duration::ZERO, lease: Duration::from_secs(30) };
+    let error = bench.queue().receive(ask, &CancellationToken::new()).await.unwrap_err();
+    assert_eq!(error.kind, QueueErrorKind::Misconfigured, "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_poll_ends_when_it_is_cancelled() {
+    let Some(bench) = Bench::new("cancelled").await else { return };
+    let cancel = CancellationToken::new();
+    let ask = Ask { messages_max: 10, wait: Duration::from_secs(20), lease: Duration::from_secs(30) };
+    let queue = bench.queue();
+    let receive = queue.receive(ask, &cancel);
+    tokio::pin!(receive);
+    tokio::select! {
+        _ = &mut receive => panic!("an empty queue waits"),
+        () = tokio::time::sleep(Duration::from_millis(500)) => cancel.cancel(),
+    }
+    assert!(receive.await.unwrap().messages.is_empty());
+}

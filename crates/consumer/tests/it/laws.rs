@@ -1,0 +1,25 @@
+//! What known consumers get wrong, as laws.
+
+mod dead_letters;
+mod deletes;
+mod leases;
+mod outages;
+mod polling;
+mod stopping;
+
+use std::time::Duration;
+
+use afterimage_consumer::{Limits, Message};
+
+use crate::fakes::message;
+
+fn limits() -> Limits {
+    Limits { has_dead_letter_queue: true, ..Limits::default() }
+}
+
+/// So many messages of one event each, from `m0` on.
+fn messages(count: usize) -> Vec<Message> {
+    (0..count).map(|n| message(&format!("m{n}"), &format!("e{n}"), 1)).collect()
+}
+
+const SECOND: Duration = Duration::from_secs(1);

@@ -1,0 +1,186 @@
+//! A store that does not answer.
+
+use std::time::Duration;
+
+use afterimage_consumer::{Action, Input, Limits, Note};
+
+use super::{SECOND, limits, messages};
+use crate::fakes::message;
+use crate::rig::Rig;
+
+#[test]
+fn nothing_is_received_before_the_store_has_answered_once() {
+    let mut rig = Rig::unproven(limits());
+    rig.store.set_down(true);
+    let mut pings = 0;
+    for _ in 0..600 {
+        rig.pass(Duration::from_millis(100));
+        pings += rig.actions.iter().filter(|action| matches!(action, Action::Ping { .. })).count();
+        rig.answer_pings();
+        assert!(rig.receives().is_empty());
+    }
+    assert!((10..=40).contains(&pings), "{pings} probes in a minute");
+    assert!(rig.core.status().store.is_some_and(|status| status.is_err()));
+    rig.store.set_down(false);
+    rig.pass(SECOND * 5);
+    rig.answer_pings();
+    rig.pass(SECOND * 2);
+    assert_eq!(rig.receives().len(), 1);
+}
+
+#[test]
+fn in_an_outage_polling_stops_and_one_entry_at_a_time_probes() {
+    let mut rig = Rig::new(limits());
+    rig.receive_next(messages(10));
+    rig.store.set_down(true);
+    rig.store();
+    for call in rig.receives() {
+        rig.receive(call, Vec::new());
+    }
+    let before = rig.store.appends();
+    for _ in 0..600 {
+        rig.pass(Duration::from_millis(100));
+        for entries in rig.actions.iter().filter_map(|action| match action {
+            Action::Store { entries, .. } => Some(entries.len()),
+            _ => None,
+        }) {
+            assert_eq!(entries, 1);
+        }
+        assert!(rig.answer_stores() <= 1);
+        assert!(rig.receives().is_empty());
+        rig.extend_all();
+    }
+    assert!((10..=40).contains(&(rig.store.appends() - before)));
+    assert!(rig.notes().iter().any(|note| matches!(note, Note::StoreDown { .. })));
+    assert_eq!(rig.core.books().in_flight, 10, "no message is to blame");
+}
+
+#[test]
+fn after_an_outage_the_work_goes_on_within_seconds() {
+    let mut rig = Rig::new(limits());
+    rig.receive_next(messages(10));
+    rig.store.set_down(true);
+    rig.store();
+    rig.receives();
+    for _ in 0..300 {
+        rig.pass(SECOND);
+        rig.answer_stores();
+        rig.extend_all();
+    }
+    rig.store.set_down(false);
+    let back = rig.now;
+    while rig.core.books().deleted < 10 {
+        rig.pass(Duration::from_millis(50));
+        rig.answer_stores();
+        rig.delete_all();
+        assert!(rig.now - back < SECOND * 8, "still waiting");
+    }
+    rig.pass(SECOND * 2);
+    assert!(rig.core.pollers() >= 1);
+    assert!(rig.notes().iter().any(|note| matches!(note, Note::StoreUp { .. })));
+}
+
+#[test]
+fn a_fleet_does_not_come_back_all_at_once() {
+    let resumed: std::collections::BTreeSet<Duration> = (0..20)
+        .map(|seed| {
+            let mut core = afterimage_consumer::Core::new(limits(), seed).unwrap();
+            let mut actions = Vec::new();
+            let mut now = Duration::ZERO;
+            core.handle(now, Input::Tick, &mut actions);
+            for failures in 0.. {
+                let Some(call) = actions.iter().find_map(|action| match action {
+                    Action::Ping { call } => Some(*call),
+                    _ => None,
+                }) else {
+                    break;
+                };
+                actions.clear();
+                let down = || Err(afterimage_store::StoreError::Unavailable { reason: "down".to_owned() });
+                let result = if failures < 3 { down() } else { Ok(()) };
+                core.handle(now, Input::Pinged { call, result }, &mut actions);
+                while actions.iter().all(|action| matches!(action, Action::Note(_))) {
+                    now = core.next_deadline().expect("something is planned");
+                    core.handle(now, Input::Tick, &mut actions);
+                }
+            }
+            now
+        })
+        .collect();
+    assert!(resumed.len() > 15, "{resumed:?}");
+}
+
+#[test]
+fn leases_are_kept_through_an_outage() {
+    let mut rig = Rig::new(limits());
+    rig.receive_next(messages(10));
+    rig.store.set_down(true);
+    rig.store();
+    let mut extended = 0;
+    for _ in 0..600 {
+        rig.pass(SECOND);
+        rig.answer_stores();
+        extended += rig.extend_all();
+    }
+    assert!(extended >= 10 * 18, "{extended} extensions in ten minutes");
+    assert!(rig.releases().is_empty());
+}
+
+#[test]
+fn entries_whose_fate_is_unknown_are_stored_again_and_once() {
+    let mut rig = Rig::new(limits());
+    rig.receive_next(messages(3));
+    rig.store.set_unknown(true);
+    rig.store();
+    assert!(rig.deletes().is_empty(), "stored or not: nobody knows");
+    rig.store.set_unknown(false);
+    for _ in 0..10 {
+        rig.pass(SECOND);
+        rig.answer_stores();
+    }
+    assert_eq!(rig.delete_all(), 3);
+    assert_eq!(rig.store.rows().len(), 3);
+}
+
+#[test]
+fn a_store_that_fails_for_some_entries_is_no_outage() {
+    let mut rig = Rig::new(limits());
+    rig.store.leave_unanswered(&["e1"]);
+    rig.receive_next(messages(3));
+    rig.store();
+    assert_eq!(rig.core.status().store, Some(Ok(())));
+    assert!(rig.core.pollers() >= 1);
+    rig.pass(SECOND * 60);
+    assert!(rig.store.appends() < 100);
+}
+
+#[test]
+fn a_call_that_nobody_answers_is_an_unknown_outcome() {
+    let mut rig = Rig::new(limits());
+    rig.receive_next(vec![message("m", "e", 1)]);
+    rig.pass(SECOND);
+    let call = rig.take(|action| if let Action::Store { call, .. } = action { Some(*call) } else { None })[0];
+    rig.tell(Input::Lost { call });
+    assert_eq!(rig.core.books().pending, 1);
+    rig.pass(SECOND * 5);
+    assert_eq!(rig.answer_stores(), 1);
+    assert_eq!(rig.delete_all(), 1);
+}
+
+#[test]
+fn groups_close_by_number_and_by_time() {
+    let mut rig = Rig::new(Limits { group_entries_max: 4, groups_max: 2, ..limits() });
+    rig.receive_next(messages(10));
+    let sizes = |rig: &Rig| -> Vec<usize> {
+        rig.actions
+            .iter()
+            .filter_map(|action| if let Action::Store { entries, .. } = action { Some(entries.len()) } else { None })
+            .collect()
+    };
+    assert_eq!(sizes(&rig), [4, 4], "full groups close at once, as many as may be out");
+    rig.pass(SECOND);
+    assert_eq!(sizes(&rig), [4, 4]);
+    rig.answer_stores();
+    rig.pass(SECOND);
+    assert_eq!(sizes(&rig), [2], "the rest by time");
+}

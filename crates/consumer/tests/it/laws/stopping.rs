@@ -1,0 +1,132 @@
+//! Stopping.
+
+use std::sync::Arc;
+
+use afterimage_consumer::{Action, Arrival, Finish, Input, Limits};
+
+use super::{SECOND, limits, messages};
+use crate::fakes::message;
+use crate::rig::Rig;
+
+fn drain_receives(rig: &mut Rig) {
+    for call in rig.receives() {
+        rig.receive(call, Vec::new());
+    }
+}
+
+#[test]
+fn a_stop_ends_polling_finishes_what_is_held_and_then_ends() {
+    let mut rig = Rig::new(limits());
+    rig.receive_next(messages(10));
+    rig.tell(Input::Stop);
+    assert!(rig.actions.iter().any(|action| matches!(action, Action::CancelReceives)));
+    drain_receives(&mut rig);
+    assert_eq!(rig.finish(), None);
+    rig.answer_stores();
+    assert_eq!(rig.delete_all(), 10);
+    assert!(rig.receives().is_empty());
+    assert_eq!(rig.finish(), Some(Finish::Stopped));
+}
+
+#[test]
+fn a_stop_without_work_is_immediate() {
+    let mut rig = Rig::new(limits());
+    rig.tell(Input::Stop);
+    drain_receives(&mut rig);
+    assert_eq!(rig.finish(), Some(Finish::Stopped));
+    assert_eq!(rig.core.next_deadline(), None);
+}
+
+#[test]
+fn a_receive_that_is_answered_after_the_stop_is_given_back_and_not_dropped() {
+    let mut rig = Rig::new(limits());
+    let call = rig.receives()[0];
+    rig.tell(Input::Stop);
+    let unbegun = |message| Arrival { message: Arc::new(message), processed: None, room: None };
+    let result = Ok(messages(10).into_iter().map(unbegun).collect());
+    rig.tell(Input::Received { call, leased_at: rig.now, result });
+    let releases = rig.releases();
+    assert_eq!(releases.iter().map(|(_, ids)| ids.len()).sum::<usize>(), 10);
+    rig.answer(releases[0].0, vec![Ok(()); 10]);
+    let books = *rig.core.books();
+    assert_eq!((books.received, books.released, books.decoded), (10, 10, 0));
+    assert_eq!(rig.finish(), Some(Finish::Stopped));
+}
+
+#[test]
+fn what_cannot_be_finished_in_time_is_given_back_within_the_grace_period() {
+    let mut rig = Rig::new(Limits { grace: SECOND * 20, ..limits() });
+    rig.receive_next(messages(10));
+    rig.tell(Input::Stop);
+    drain_receives(&mut rig);
+    // The store never answers.
+    rig.pass(SECOND * 16);
+    let releases = rig.releases();
+    assert_eq!(releases[0].1.len(), 10);
+    rig.answer(releases[0].0, vec![Ok(()); 10]);
+    assert_eq!(rig.finish(), Some(Finish::Stopped));
+    assert_eq!((rig.core.books().released, rig.core.books().abandoned), (10, 10));
+}
+
+#[test]
+fn a_stop_in_an_outage_gives_everything_back_at_once() {
+    let mut rig = Rig::new(limits());
+    rig.receive_next(messages(10));
+    rig.store.set_down(true);
+    rig.store();
+    rig.tell(Input::Stop);
+    drain_receives(&mut rig);
+    let releases = rig.releases();
+    assert_eq!(releases[0].1.len(), 10);
+    rig.answer(releases[0].0, vec![Ok(()); 10]);
+    assert_eq!(rig.finish(), Some(Finish::Stopped));
+}
+
+#[test]
+fn a_worker_ends_with_its_grace_period_whatever_does_not_answer() {
+    let mut rig = Rig::new(Limits { grace: SECOND * 20, ..limits() });
+    rig.receive_next(messages(10));
+    rig.tell(Input::Stop);
+    rig.pass(SECOND * 20);
+    assert_eq!(rig.finish(), Some(Finish::Stopped));
+    let books = *rig.core.books();
+    assert_eq!((books.in_flight, books.lease_lost, books.pending), (0, 10, 0));
+}
+
+#[test]
+fn what_became_durable_while_it_was_to_be_given_back_is_deleted() {
+    let mut rig = Rig::new(Limits { grace: SECOND * 20, calls_max: 1, ..limits() });
+    rig.receive_next((0..20).map(|n| message(&format!("m{n}"), &format!("e{n}"), 1)).collect());
+    rig.tell(Input::Stop);
+    drain_receives(&mut rig);
+    rig.pass(SECOND * 16);
+    // One release is out, the rest waits for it; then the store answers after all.
+    rig.answer_stores();
+    assert_eq!(rig.delete_all(), 10);
+}
+
+#[test]
+fn a_second_stop_changes_nothing() {
+    let mut rig = Rig::new(limits());
+    rig.receive_next(messages(1));
+    rig.tell(Input::Stop);
+    rig.tell(Input::Stop);
+    drain_receives(&mut rig);
+    rig.answer_stores();
+    assert_eq!(rig.delete_all(), 1);
+    assert_eq!(rig.finish(), Some(Finish::Stopped));
+}
+
+#[test]
+fn what_waits_to_be_begun_is_given_back_and_not_begun() {
+    let mut rig = Rig::new(limits());
+    let call = rig.receives()[0];
+    let unbegun = |message| Arrival { message: Arc::new(message), processed: None, room: None };
+    let result = Ok(messages(10).into_iter().map(unbegun).collect());
+    rig.tell(Input::Received { call, leased_at: rig.now, result });
+    assert!(rig.releases().is_empty());
+    let begun = rig.actions.iter().filter(|action| matches!(action, Action::Process { .. })).count();
+    assert_eq!(begun, 1, "one at a time");
+    rig.tell(Input::Stop);
+    assert_eq!(rig.releases()[0].1.len(), 9);
+}

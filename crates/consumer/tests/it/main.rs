@@ -1,0 +1,16 @@
+//! The promise of the worker, tested from the outside: its laws one by one, whole fleets in simulation, and against a
+//! real queue.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that panics fails and says where; skipped tests say so"
+)]
+
+mod driver;
+mod elasticmq;
+mod fakes;
+mod gate;
+mod laws;
+mod rig;
+mod simulation;
