@@ -1,0 +1,33 @@
+//! An SQS endpoint in this process, for the demo and for tests.
+//!
+//! The real AWS SDK talks to it over loopback: the JSON protocol (`x-amz-target: AmazonSQS.<Operation>`), standard
+//! queues, long polling, visibility time-outs, message attributes, dead-letter queues, per-entry failures and the
+//! published limits behave as SQS documents them. Signatures are not checked and nothing is written to disk: what it
+//! holds ends with the process. It is no queue for production.
+//!
+//! Known differences from SQS: `MessageRetentionPeriod` is kept and shown, but nothing is dropped by age; queues may be
+//! purged and re-created at once; messages come in the order they became visible; no FIFO queues, tags, permissions or
+//! move tasks; messages held are bounded in bytes, and a send beyond that is answered with `RequestThrottled`.
+//!
+//! ```no_run
+//! # async fn example() -> std::io::Result<()> {
+//! use afterimage_embedded_queue::EmbeddedQueue;
+//!
+//! let queue = EmbeddedQueue::start(([127, 0, 0, 1], 0).into()).await?;
+//! println!("AWS_ENDPOINT_URL={}", queue.endpoint());
+//! queue.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod broker;
+mod clock;
+mod error;
+mod handle;
+mod message;
+mod operations;
+mod queue;
+mod server;
+mod settings;
+
+pub use server::{EmbeddedQueue, Options};

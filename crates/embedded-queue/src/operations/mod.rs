@@ -1,0 +1,66 @@
+//! The operations, as the JSON protocol carries them
+//! (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_Operations.html>).
+
+mod batch;
+mod queues;
+mod receive;
+mod release;
+mod send;
+
+use serde::{Deserialize, Serialize};
+
+use crate::broker::Broker;
+use crate::error::Error;
+
+/// One request, taken apart.
+pub(crate) struct Request<'a> {
+    pub(crate) broker: &'a Broker,
+    /// What queue URLs begin with: `http://host:port`.
+    pub(crate) origin: &'a str,
+    pub(crate) body: &'a [u8],
+}
+
+/// Answers `operation` with the JSON of its response.
+pub(crate) async fn call(operation: &str, request: Request<'_>) -> Result<Vec<u8>, Error> {
+    match operation {
+        "SendMessage" => send::one(&request),
+        "SendMessageBatch" => send::batch(&request),
+        "ReceiveMessage" => receive::receive(&request).await,
+        "DeleteMessage" => release::delete(&request),
+        "DeleteMessageBatch" => release::delete_batch(&request),
+        "ChangeMessageVisibility" => release::change_visibility(&request),
+        "ChangeMessageVisibilityBatch" => release::change_visibility_batch(&request),
+        "CreateQueue" => queues::create(&request),
+        "DeleteQueue" => queues::delete(&request),
+        "GetQueueUrl" => queues::url(&request),
+        "ListQueues" => queues::list(&request),
+        "GetQueueAttributes" => queues::attributes(&request),
+        "SetQueueAttributes" => queues::set_attributes(&request),
+        "PurgeQueue" => queues::purge(&request),
+        other => Err(Error::UnsupportedOperation(other.to_owned())),
+    }
+}
+
+impl<'a> Request<'a> {
+    fn parse<T: Deserialize<'a>>(&self) -> Result<T, Error> {
+        Ok(serde_json::from_slice(self.body)?)
+    }
+}
+
+fn answer(response: &impl Serialize) -> Result<Vec<u8>, Error> {
+    Ok(serde_json::to_vec(response)?)
+}
+
+/// The response of an operation that answers nothing.
+fn nothing() -> Result<Vec<u8>, Error> {
+    Ok(b"{}".to_vec())
+}
+
+/// `value` as a number of `parameter`, when it lies within its range.
+fn in_range(parameter: &'static str, value: i64, min: u64, max: u64) -> Result<u64, Error> {
+    u64::try_from(value).ok().filter(|value| (min..=max).contains(value)).ok_or_else(|| {
+        Error::InvalidParameterValue(format!(
+            "value {value} for parameter {parameter} is invalid: it lies outside {min} to {max}"
+        ))
+    })
+}
