@@ -1,0 +1,43 @@
+//! What each command does, from its settings to its exit code.
+
+mod demo;
+mod migrate;
+mod questions;
+mod worker;
+
+use std::process::ExitCode;
+
+use crate::config::{Config, Task};
+use crate::signals::Stop;
+
+/// How a command ended well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Done.
+    Done,
+    /// A worker that ended when idle had to put messages with the dead letters.
+    DeadLettered,
+    /// The trail has no such record.
+    NoSuchRecord,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Done => Self::SUCCESS,
+            Outcome::DeadLettered => Self::from(3),
+            Outcome::NoSuchRecord => Self::from(4),
+        }
+    }
+}
+
+/// Runs the command until it is done or told to end.
+pub(crate) async fn run(config: Config, stop: Stop) -> anyhow::Result<Outcome> {
+    match config.task {
+        Task::Worker(config) => worker::run(*config, stop).await,
+        Task::Migrate(store) => migrate::run(&store).await,
+        Task::Demo(args) => demo::run(&args, stop).await,
+        Task::History(args, store) => questions::history(&args, &store).await,
+        Task::State(args, store) => questions::state(&args, &store).await,
+    }
+}

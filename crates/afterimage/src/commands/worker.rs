@@ -1,0 +1,111 @@
+//! `afterimage worker`: from a queue to a store, until told to end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use afterimage_consumer::{End, Finish, Metrics, Pipeline, SqsQueue, SqsSettings, Worker};
+use afterimage_store::{Store, StoreError};
+use afterimage_telemetry::Metrics as Registry;
+use aws_sdk_sqs::config::Builder;
+
+use super::Outcome;
+use crate::config::{StoreConfig, WorkerConfig};
+use crate::health::HealthPage;
+use crate::signals::Stop;
+use crate::{aws, stores};
+
+/// What runs.
+const BUILD: afterimage_telemetry::Build = afterimage_telemetry::Build {
+    version: env!("CARGO_PKG_VERSION"),
+    revision: match option_env!("AFTERIMAGE_REVISION") {
+        Some(revision) => revision,
+        None => "unknown",
+    },
+};
+
+/// Between two attempts to prepare the store.
+const PREPARE_PAUSE: Duration = Duration::from_secs(5);
+
+/// Builds a worker from its configuration and runs it to its end.
+pub(super) async fn run(config: WorkerConfig, stop: Stop) -> anyhow::Result<Outcome> {
+    let sqs = aws::sqs_config(&config.queue_url).await;
+    let store = stores::open(&config.store, stores::Missing::Make)?;
+    let is_finite = config.process.exit_when_idle.is_some();
+    let end = work(config, sqs, Arc::clone(&store), stop).await;
+    store.close().await;
+    let end = end?;
+    Ok(if is_finite && end.books.dead_lettered > 0 { Outcome::DeadLettered } else { Outcome::Done })
+}
+
+/// A worker on this queue and store, until it ends: by itself, drained after the first request to stop, or at the
+/// second at once.
+pub(super) async fn work(config: WorkerConfig, sqs: Builder, store: Arc<dyn Store>, stop: Stop) -> anyhow::Result<End> {
+    if let StoreConfig::Sqlite { .. } = &config.store {
+        prepare(&store).await?;
+    }
+    let registry = Registry::new(BUILD)?;
+    let (queue, name) = (config.queue_url.clone(), config.limits.worker.clone());
+    let settings = SqsSettings {
+        queue_url: config.queue_url,
+        dlq_url: config.dlq_url,
+        wait: config.limits.wait,
+        bytes_max: config.limits.bytes_max,
+        connections_max: config.limits.pollers_max,
+    };
+    let worker = Worker::new(
+        config.limits.clone(),
+        config.append_timeout,
+        Arc::new(SqsQueue::new(sqs, settings)),
+        store,
+        Arc::new(Pipeline::new(config.events, config.rules)),
+        Metrics::register(registry.registry())?,
+    )?;
+    let page = HealthPage::start(config.process.listen, worker.health(), registry).await?;
+    tracing::info!(worker = name, queue, listen = %page.address(), version = BUILD.version, "working");
+
+    let end = tokio::select! {
+        end = worker.run(stop.drain.clone()) => end,
+        () = stop.now.cancelled() => anyhow::bail!("told twice to stop: what was held will be delivered again"),
+    };
+    let books = &end.books;
+    tracing::info!(
+        reason = match end.finish {
+            Finish::Stopped => "stopped",
+            Finish::Idle => "idle",
+        },
+        received = books.received,
+        deleted = books.deleted,
+        released = books.released,
+        lease_lost = books.lease_lost,
+        decoded = books.decoded,
+        stored = books.stored,
+        unchanged = books.unchanged,
+        expired = books.expired,
+        rejected = books.rejected,
+        abandoned = books.abandoned,
+        dead_lettered = books.dead_lettered,
+        "ended"
+    );
+    Ok(end)
+}
+
+/// Makes the tables of a SQLite file: nobody else does it for its one worker. (Servers have roles, and a worker's may
+/// only insert: there it is `afterimage migrate`.) A file that another process has locked is tried again, beside the
+/// worker, which waits for it.
+async fn prepare(store: &Arc<dyn Store>) -> Result<(), StoreError> {
+    match store.migrate().await {
+        Ok(_) => Ok(()),
+        Err(error @ StoreError::Unavailable { .. }) => {
+            tracing::warn!(%error, "the store cannot be prepared yet");
+            let store = Arc::clone(store);
+            tokio::spawn(async move {
+                while let Err(error) = store.migrate().await {
+                    tracing::warn!(%error, "the store cannot be prepared yet");
+                    tokio::time::sleep(PREPARE_PAUSE).await;
+                }
+            });
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}

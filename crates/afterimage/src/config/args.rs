@@ -1,0 +1,310 @@
+//! The command line. Each flag is defined here once; its environment variable and its key in the file follow from it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use afterimage_event::{Format, NAME_BYTES_MAX, Timestamp};
+use afterimage_store_cassandra::{Consistency, Replication};
+use afterimage_telemetry::{LogFilter, LogFormat};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::store::StoreKind;
+use super::units::{ByteSize, duration};
+use crate::record_id::RecordId;
+
+/// The audit trail for teams whose services run on AWS.
+///
+/// Every flag has an environment variable (`AFTERIMAGE_` and the flag in capitals) and a key in afterimage.toml (the flag
+/// without its dashes in front). Flags win over the environment, the environment over the file, the file over the
+/// defaults. An environment variable that is empty counts as not set. AWS settings are those of the AWS SDK:
+/// `AWS_REGION`, `AWS_ENDPOINT_URL`, profiles, roles.
+///
+/// Exit codes: 0 done, 1 failure, 3 something was dead-lettered (worker --exit-when-idle), 4 no such record (history,
+/// state), 64 bad configuration.
+#[derive(Debug, Parser)]
+#[command(name = "afterimage", version, max_term_width = 120)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct GlobalArgs {
+    /// Settings file; ./afterimage.toml is read when it exists and this is not given.
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) config: Option<PathBuf>,
+    /// How log lines look: text, json, or auto: text in a terminal, JSON elsewhere. They go to standard error.
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "auto")]
+    pub(crate) log_format: LogFormat,
+    /// What is logged: error, warn, info, debug or trace, or directives such as
+    /// `info,afterimage_consumer=debug`. When not
+    /// given: info for a worker, warn for migrate, error elsewhere.
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub(crate) log_level: Option<LogFilter>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Take change events from a queue and keep what changed.
+    Worker(Box<WorkerArgs>),
+    /// Bring the store's schema to this version; may run any number of times, from several machines at once.
+    Migrate(Box<MigrateArgs>),
+    /// Run everything on this machine: a queue, a worker, a SQLite file, and a small shop whose changes flow.
+    Demo(DemoArgs),
+    /// Show the history of a record: who changed it, when, from what to what.
+    History(Box<HistoryArgs>),
+    /// Show a record as it stood at a moment.
+    State(Box<StateArgs>),
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WorkerArgs {
+    #[command(flatten)]
+    pub(crate) queue: QueueArgs,
+    #[command(flatten)]
+    pub(crate) events: EventArgs,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) process: ProcessArgs,
+}
+
+/// Where messages come from, and how many are taken at once.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Queue")]
+pub(crate) struct QueueArgs {
+    /// The SQS queue to read.
+    #[arg(long, value_name = "URL", value_parser = http_url, required = true)]
+    pub(crate) queue_url: String,
+    /// Where messages go that cannot be understood; without it they are left to the queue's redrive policy.
+    #[arg(long, value_name = "URL", value_parser = http_url)]
+    pub(crate) dlq_url: Option<String>,
+    /// Lease on a message while it is worked on, extended as needed; at most 12h.
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1m")]
+    pub(crate) visibility_timeout: Duration,
+    /// Most receives under way at once; they grow while receives are full and shrink to one when the queue is empty.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024), default_value = "64")]
+    pub(crate) pollers_max: u32,
+    /// Most messages held at once.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(10..=100_000), default_value = "4096")]
+    pub(crate) in_flight_max: u32,
+    /// Most memory that messages in flight may take. The process stays within this and 100 MiB.
+    #[arg(long, value_name = "SIZE", default_value = "96MiB")]
+    pub(crate) memory_cap: ByteSize,
+}
+
+/// How messages are read.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Events")]
+pub(crate) struct EventArgs {
+    /// The only format to expect: native or sequin. Without it each message is recognised by its shape.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
+    #[command(flatten)]
+    pub(crate) scope: ScopeArgs,
+    /// Believe only SNS notifications of this topic; may be given several times. Without it any message is believed.
+    #[arg(long, value_name = "ARN", value_parser = topic_arn)]
+    pub(crate) allow_topic: Vec<String>,
+    /// File with the secret key of digests and masked values (16 random bytes or more). Without it the key is public,
+    /// and whoever reads a digest can test guesses of the value. All workers of a trail need the same key.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) digest_key_file: Option<PathBuf>,
+}
+
+/// Whose records.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ScopeArgs {
+    /// The source of records. A worker assumes it for events that name none (`default` when this is not set); a
+    /// question is narrowed to it.
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub(crate) source: Option<String>,
+    /// The tenant of records. A worker assumes it for events that name none; a question is always about one.
+    #[arg(long, value_name = "NAME", value_parser = name, default_value = "default")]
+    pub(crate) tenant: String,
+}
+
+/// Where the trail is kept.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Store")]
+pub(crate) struct StoreArgs {
+    /// The kind of store.
+    #[arg(long, value_name = "KIND", default_value = "sqlite")]
+    pub(crate) store: StoreKind,
+    /// The SQLite file; made when missing. On a local disk: SQLite's locks do not hold on network file systems.
+    #[arg(long, value_name = "PATH", default_value = "./afterimage.db")]
+    pub(crate) sqlite_path: PathBuf,
+    /// Nodes to begin with, as host,host or host:port,host:port; the driver finds the others.
+    #[arg(long, value_name = "NODES", value_delimiter = ',')]
+    pub(crate) cassandra_nodes: Vec<String>,
+    /// The keyspace.
+    #[arg(long, value_name = "NAME", default_value = "afterimage")]
+    pub(crate) cassandra_keyspace: String,
+    /// The data centre to prefer; needed when there are several.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cassandra_datacenter: Option<String>,
+    /// Copies in each data centre, as dc1:3,dc2:3, with which `migrate` makes a keyspace that is missing.
+    #[arg(long, value_name = "COPIES")]
+    pub(crate) cassandra_replication: Option<Replication>,
+    /// User name.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cassandra_username: Option<String>,
+    /// File with the password; white space at its end is dropped.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cassandra_password_file: Option<PathBuf>,
+    /// TLS: PEM file with the authorities to trust. Turns TLS on.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cassandra_tls_ca: Option<PathBuf>,
+    /// TLS: PEM file with the certificate to show.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cassandra_tls_cert: Option<PathBuf>,
+    /// TLS: PEM file with the key of that certificate.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cassandra_tls_key: Option<PathBuf>,
+    /// TLS: the name that every node's certificate bears; without it, the address that is connected to.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cassandra_tls_server_name: Option<String>,
+    /// How many replicas must have a write, and answer a read.
+    #[arg(long, value_name = "LEVEL", default_value = "local-quorum")]
+    pub(crate) cassandra_consistency: Consistency,
+    /// Longest wait for one answer, its repetitions included.
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5s")]
+    pub(crate) cassandra_request_timeout: Duration,
+}
+
+/// How the process runs and ends.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Process")]
+pub(crate) struct ProcessArgs {
+    /// Address of /healthz, /readyz and /metrics.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9464")]
+    pub(crate) listen: SocketAddr,
+    /// End when, for that long, receives came back empty, nothing is held and the queue's counts read 0; exits 3 if
+    /// anything was dead-lettered.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) exit_when_idle: Option<Duration>,
+    /// Time to finish after SIGTERM or SIGINT; then what is left is given back to the queue. A second signal ends at
+    /// once. Keep it below what the platform grants (Kubernetes: terminationGracePeriodSeconds, 30 s).
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "25s")]
+    pub(crate) grace_period: Duration,
+    /// Name in logs, dead letters and the arrival journal; unique among the workers that run now. Made from the host
+    /// name and the process id when not given.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) worker_name: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct MigrateArgs {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Folder of the demo's data; made when missing, found again on the next run.
+    #[arg(long, value_name = "PATH", default_value = "./afterimage-demo")]
+    pub(crate) path: PathBuf,
+    /// End after that long; otherwise Ctrl-C ends it.
+    #[arg(long = "for", id = "for", value_name = "DURATION", value_parser = duration)]
+    pub(crate) run_for: Option<Duration>,
+    /// End after that many changes.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) events: Option<u64>,
+    /// Changes a second.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000), default_value = "2")]
+    pub(crate) rate: u32,
+}
+
+/// A record, as questions name it.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RecordArgs {
+    /// The table.
+    pub(crate) table: String,
+    /// The record's id; of several parts, joined by commas (a comma within a part is written %2C, a percent sign %25).
+    pub(crate) id: RecordId,
+    #[command(flatten)]
+    pub(crate) scope: ScopeArgs,
+    /// Print the answer of the query API instead of a table.
+    #[arg(long, value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct HistoryArgs {
+    #[command(flatten)]
+    pub(crate) record: RecordArgs,
+    /// Earliest time, inclusive: RFC 3339, or now.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) from: Option<Timestamp>,
+    /// Latest time, exclusive: RFC 3339, or now.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) to: Option<Timestamp>,
+    /// Most entries to show.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000), default_value = "100")]
+    pub(crate) limit: u32,
+    /// desc shows the newest first, asc the oldest.
+    #[arg(long, value_name = "ORDER", default_value = "desc")]
+    pub(crate) order: Order,
+    /// Where to go on: `next` of the page before, asked with the same filters.
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) cursor: Option<String>,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StateArgs {
+    #[command(flatten)]
+    pub(crate) record: RecordArgs,
+    /// The moment, inclusive: RFC 3339, or now.
+    #[arg(long, value_name = "TIME", value_parser = moment, default_value = "now")]
+    pub(crate) at: Timestamp,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+/// Which way a list runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Order {
+    /// Newest first.
+    Desc,
+    /// Oldest first.
+    Asc,
+}
+
+fn http_url(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    match rest {
+        Some(rest) if rest.contains('/') && !rest.starts_with('/') => Ok(text.to_owned()),
+        _ => Err("expected a queue URL such as https://sqs.eu-central-1.amazonaws.com/123456789012/changes".to_owned()),
+    }
+}
+
+/// A name that no topic has would refuse every message.
+fn topic_arn(text: &str) -> Result<String, String> {
+    let parts: Vec<&str> = text.split(':').collect();
+    match parts[..] {
+        ["arn", _, "sns", region, account, topic] if ![region, account, topic].contains(&"") => Ok(text.to_owned()),
+        _ => Err("expected the ARN of a topic, such as arn:aws:sns:eu-central-1:123456789012:changes".to_owned()),
+    }
+}
+
+fn name(text: &str) -> Result<String, String> {
+    match text.len() {
+        1..=NAME_BYTES_MAX => Ok(text.to_owned()),
+        _ => Err(format!("expected 1 to {NAME_BYTES_MAX} bytes")),
+    }
+}
+
+/// `now`, or an RFC 3339 date and time.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    if text == "now" {
+        return Ok(crate::clock::now());
+    }
+    text.parse().map_err(|error: afterimage_event::TimestampError| error.to_string())
+}

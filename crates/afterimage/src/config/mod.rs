@@ -1,0 +1,236 @@
+//! Configuration: flags › environment › file › defaults, read and checked before anything is opened.
+
+mod args;
+mod bad;
+mod file;
+mod mounts;
+mod rules;
+mod store;
+#[cfg(test)]
+mod tests;
+mod units;
+mod worker;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use afterimage_diff::RuleBlock;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser};
+
+pub(crate) use args::{Cli, DemoArgs, GlobalArgs, HistoryArgs, Order, ProcessArgs, RecordArgs, StateArgs};
+use args::{Command, StoreArgs, WorkerArgs};
+pub(crate) use bad::BadConfig;
+pub(crate) use store::StoreConfig;
+pub(crate) use units::show_duration;
+pub(crate) use worker::WorkerConfig;
+
+/// The settings file that is read when none is named.
+const DEFAULT_FILE: &str = "afterimage.toml";
+/// What every environment variable begins with.
+const ENV_PREFIX: &str = "AFTERIMAGE_";
+
+/// A configuration that can be used.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// What every command takes.
+    pub(crate) global: GlobalArgs,
+    /// What to do.
+    pub(crate) task: Task,
+    /// What is allowed but unwise: one line each.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// A command with everything it needs.
+#[derive(Debug)]
+pub(crate) enum Task {
+    Worker(Box<WorkerConfig>),
+    Migrate(StoreConfig),
+    Demo(DemoArgs),
+    History(Box<HistoryArgs>, StoreConfig),
+    State(Box<StateArgs>, StoreConfig),
+}
+
+/// Why there is no configuration to run with.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// Help or version was asked for: this is to be printed.
+    Shown(Box<clap::Error>),
+    /// It cannot be used.
+    Bad(BadConfig),
+}
+
+impl From<BadConfig> for Stop {
+    fn from(bad: BadConfig) -> Self {
+        Self::Bad(bad)
+    }
+}
+
+/// Reads the command line, the environment and the settings file.
+pub(crate) fn load(argv: &[OsString]) -> Result<Config, Stop> {
+    let file = match file_path(argv).map(|path| file::read(&path, &all_args())) {
+        Some(Ok(file)) => file,
+        // Who asks for help with a broken file needs it most.
+        Some(Err(bad)) => return Err(help_asked(argv).unwrap_or(Stop::Bad(bad))),
+        None => file::File::default(),
+    };
+    let matches = command(&file).try_get_matches_from(argv).map_err(|error| stop(error, argv, &file))?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| stop(error, argv, &file))?;
+    let store_is_chosen = file.values.contains_key("store") || is_given(&matches, "store");
+    let mut warnings = Vec::new();
+    let mut store = |args: &StoreArgs| StoreConfig::new(args, store_is_chosen, &mut warnings);
+    let task = match cli.command {
+        Command::Worker(args) => {
+            let store = store(&args.store)?;
+            Task::Worker(Box::new(WorkerConfig::new(*args, store, file.rules, &mut warnings)?))
+        }
+        Command::Migrate(args) => Task::Migrate(store(&args.store)?),
+        Command::Demo(args) => Task::Demo(args),
+        Command::History(args) => {
+            let store = store(&args.store)?;
+            Task::History(args, store)
+        }
+        Command::State(args) => {
+            let store = store(&args.store)?;
+            Task::State(args, store)
+        }
+    };
+    Ok(Config { global: cli.global, task, warnings })
+}
+
+fn help_asked(argv: &[OsString]) -> Option<Stop> {
+    let error = command(&file::File::default()).try_get_matches_from(argv).err()?;
+    matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion).then(|| Stop::Shown(Box::new(error)))
+}
+
+/// The worker of the demo: the defaults, on loopback, with rules that suit the shop.
+pub(crate) fn demo_worker(queue_url: &str, dlq_url: &str, store: StoreConfig) -> anyhow::Result<WorkerConfig> {
+    let argv = ["afterimage", "worker", "--listen=127.0.0.1:0", "--queue-url", queue_url, "--dlq-url", dlq_url];
+    let Command::Worker(args) = Cli::try_parse_from(argv)?.command else { unreachable!("it says worker") };
+    let rules = vec![
+        RuleBlock::new("demo", "*", "*").quiet("/updatedAt")?,
+        RuleBlock::new("demo", "accounts", "users").redact("/phone", "mask")?,
+        RuleBlock::new("demo", "checkout", "orders").array("/items", "keyed(/id)")?,
+    ];
+    // What is unwise for a trail that is to last does for one that shows how it works.
+    let mut warnings = Vec::new();
+    Ok(WorkerConfig::new(*args, store, rules, &mut warnings)?)
+}
+
+/// The command line, with the environment and a file's values behind it.
+fn command(file: &file::File) -> clap::Command {
+    let layer = |arg: Arg| {
+        let Some(long) = arg.get_long().map(str::to_owned) else { return arg };
+        let name = env_name(&long);
+        // What is set to nothing is not set: the convention of container platforms.
+        let is_empty = std::env::var_os(&name).is_some_and(|value| value.is_empty());
+        let arg = if is_empty { arg } else { arg.env(name).hide_env_values(true) };
+        match file.values.get(&long) {
+            Some(setting) => arg.required(false).default_values(setting.texts.clone()),
+            None => arg,
+        }
+    };
+    Cli::command().mut_args(layer).mut_subcommands(|command| command.mut_args(layer))
+}
+
+fn env_name(long: &str) -> String {
+    format!("{ENV_PREFIX}{}", long.to_uppercase().replace('-', "_"))
+}
+
+/// All flags of all commands; a flag of several commands once.
+fn all_args() -> Vec<Arg> {
+    let command = Cli::command();
+    let mut args: Vec<Arg> = Vec::new();
+    for arg in command.get_arguments().chain(command.get_subcommands().flat_map(clap::Command::get_arguments)) {
+        if arg.get_long().is_some() && !args.iter().any(|seen| seen.get_long() == arg.get_long()) {
+            args.push(arg.clone().global(false));
+        }
+    }
+    args
+}
+
+/// The file to read: the one that is named, or the default if it is there. Other mistakes are found later.
+fn file_path(argv: &[OsString]) -> Option<PathBuf> {
+    let named = argv.iter().enumerate().find_map(|(index, arg)| {
+        let text = arg.to_str()?;
+        match text.strip_prefix("--config") {
+            Some("") => argv.get(index + 1).map(PathBuf::from),
+            Some(rest) => rest.strip_prefix('=').map(PathBuf::from),
+            None => None,
+        }
+    });
+    let from_env = || std::env::var_os(env_name("config")).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let by_default = || Path::new(DEFAULT_FILE).exists().then(|| PathBuf::from(DEFAULT_FILE));
+    named.or_else(from_env).or_else(by_default)
+}
+
+/// Was the flag given, on the command line or by the environment?
+fn is_given(matches: &ArgMatches, id: &str) -> bool {
+    let Some((_, command)) = matches.subcommand() else { return false };
+    command.try_contains_id(id).unwrap_or(false)
+        && matches!(
+            command.value_source(id),
+            Some(clap::parser::ValueSource::CommandLine | clap::parser::ValueSource::EnvVariable)
+        )
+}
+
+/// One line that names the place: the flag, the environment variable, or the file and line.
+fn stop(error: clap::Error, argv: &[OsString], file: &file::File) -> Stop {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return Stop::Shown(Box::new(error));
+    }
+    if matches!(error.kind(), ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand) {
+        return Stop::Bad(BadConfig::new("no command is given; `afterimage --help` lists them"));
+    }
+    let is_value = matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation);
+    if is_value && let Some(ContextValue::String(usage)) = error.get(ContextKind::InvalidArg) {
+        let flag = usage.split([' ', '=']).next().unwrap_or(usage);
+        return Stop::Bad(BadConfig::at(place(flag, argv, file), file::value_problem(&error)));
+    }
+    if error.kind() == ErrorKind::MissingRequiredArgument
+        && let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg)
+    {
+        let names = missing.iter().map(|usage| usage.split(' ').next().unwrap_or(usage)).collect::<Vec<_>>();
+        return Stop::Bad(BadConfig::at(names.join(", "), missing_problem(&names)));
+    }
+    let suggested = error.get(ContextKind::SuggestedArg).or(error.get(ContextKind::SuggestedSubcommand));
+    let suggestion = match suggested {
+        Some(ContextValue::String(name)) => format!("; did you mean {name}?"),
+        Some(ContextValue::Strings(names)) if !names.is_empty() => format!("; did you mean {}?", names.join(" or ")),
+        _ => String::new(),
+    };
+    Stop::Bad(BadConfig::new(format!("{}{suggestion}", first_paragraph(&error))))
+}
+
+fn missing_problem(names: &[&str]) -> String {
+    match names {
+        [flag] if flag.starts_with("--") => {
+            let long = flag.trim_start_matches('-');
+            format!("must be given, or set as {}, or as {long} in {DEFAULT_FILE}", env_name(long))
+        }
+        _ => "must be given".to_owned(),
+    }
+}
+
+fn place(flag: &str, argv: &[OsString], file: &file::File) -> String {
+    let long = flag.trim_start_matches('-');
+    let on_command_line = argv
+        .iter()
+        .filter_map(|arg| arg.to_str())
+        .any(|arg| arg.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('=')));
+    let name = env_name(long);
+    if on_command_line || !flag.starts_with("--") {
+        flag.to_owned()
+    } else if std::env::var_os(&name).is_some_and(|value| !value.is_empty()) {
+        name
+    } else {
+        file.values.get(long).map_or_else(|| flag.to_owned(), |setting| format!("{}: {long}", setting.place))
+    }
+}
+
+/// What clap says, without usage and tips.
+fn first_paragraph(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let first = text.split("\n\n").next().unwrap_or_default();
+    first.strip_prefix("error: ").unwrap_or(first).to_owned()
+}

@@ -1,0 +1,168 @@
+//! A worker's settings, checked against each other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use afterimage_consumer::Limits;
+use afterimage_diff::{DigestKey, RuleBlock, Rules};
+use afterimage_event::{DEFAULT_NAME, Settings};
+
+use super::rules::{self, BlockKeys};
+use super::store::{StoreConfig, secret_file};
+use super::{BadConfig, ProcessArgs, WorkerArgs, show_duration};
+
+/// What a lease needs beyond one store call: time to notice, and to extend or delete.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+/// A disk or a cluster under load may take so long, if the lease allows it.
+const APPEND_PATIENCE: Duration = Duration::from_secs(15);
+/// Longest key file that is read.
+const KEY_BYTES_MAX: u64 = 64 << 10;
+/// Longest worker name: it goes into an attribute of dead letters and into keys of the arrival journal.
+const NAME_BYTES_MAX: usize = 128;
+
+/// A worker that can be started.
+#[derive(Debug)]
+pub(crate) struct WorkerConfig {
+    pub(crate) queue_url: String,
+    pub(crate) dlq_url: Option<String>,
+    pub(crate) limits: Limits,
+    /// How messages are read.
+    pub(crate) events: Settings,
+    pub(crate) rules: Rules,
+    pub(crate) store: StoreConfig,
+    /// When storing a group of entries takes longer, the store counts as out of order.
+    pub(crate) append_timeout: Duration,
+    pub(crate) process: ProcessArgs,
+}
+
+impl WorkerConfig {
+    /// Refuses what cannot work; adds a line for each thing that works and is unwise.
+    pub(super) fn new(
+        args: WorkerArgs,
+        store: StoreConfig,
+        blocks: Vec<RuleBlock>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, BadConfig> {
+        let limits = limits(&args)?;
+        check_times(&args, &store, warnings)?;
+        let patience = APPEND_PATIENCE.min(limits.lease - LEASE_MARGIN);
+        let append_timeout = store.longest_call().1.max(patience);
+        match &args.queue.dlq_url {
+            Some(dlq) if *dlq == args.queue.queue_url => {
+                return Err(BadConfig::at("--dlq-url", "is the queue itself: dead letters would come back for ever"));
+            }
+            Some(_) => {}
+            None => warnings.push(
+                "no --dlq-url: messages that cannot be understood are left to the queue's redrive policy; without one \
+                 they come back until they expire"
+                    .to_owned(),
+            ),
+        }
+        let key = match &args.events.digest_key_file {
+            Some(path) => DigestKey::new(&secret_file("--digest-key-file", path, KEY_BYTES_MAX)?)
+                .map_err(|error| BadConfig::at("--digest-key-file", error))?,
+            None => {
+                warnings.push(
+                    "no --digest-key-file: digests and masked values are made with a public key, so guesses of a \
+                     value can be tested"
+                        .to_owned(),
+                );
+                DigestKey::published()
+            }
+        };
+        let events = Settings {
+            format: args.events.format,
+            source: args.events.scope.source.unwrap_or_else(|| DEFAULT_NAME.to_owned()),
+            tenant: args.events.scope.tenant,
+            allow_topics: args.events.allow_topic,
+            record_keys: Arc::new(BlockKeys::new(&blocks)),
+            ..Settings::default()
+        };
+        let rules = rules::rules(blocks, key)?;
+        if rules.needs_secret_key() {
+            warnings.push(
+                "a rule says redact hmac without a --digest-key-file: values that can be guessed are not hidden by it"
+                    .to_owned(),
+            );
+        }
+        Ok(Self {
+            queue_url: args.queue.queue_url,
+            dlq_url: args.queue.dlq_url,
+            limits,
+            events,
+            rules,
+            store,
+            append_timeout,
+            process: args.process,
+        })
+    }
+}
+
+fn check_times(args: &WorkerArgs, store: &StoreConfig, warnings: &mut Vec<String>) -> Result<(), BadConfig> {
+    let lease = args.queue.visibility_timeout;
+    let (call_name, call) = store.longest_call();
+    if lease < call + LEASE_MARGIN {
+        return Err(BadConfig::at(
+            "--visibility-timeout",
+            format!(
+                "{} is too short: a message would come back while the store still works on it; {call_name} ({}) and \
+                 {} more are needed",
+                show_duration(lease),
+                show_duration(call),
+                show_duration(LEASE_MARGIN),
+            ),
+        ));
+    }
+    if args.process.grace_period <= call {
+        warnings.push(format!(
+            "--grace-period ({}) is not longer than {call_name} ({}): a store that is slow at shutdown cuts work off, \
+             and its messages are delivered again",
+            show_duration(args.process.grace_period),
+            show_duration(call),
+        ));
+    }
+    Ok(())
+}
+
+fn limits(args: &WorkerArgs) -> Result<Limits, BadConfig> {
+    let limits = Limits {
+        messages_max: args.queue.in_flight_max as usize,
+        bytes_max: usize::try_from(args.queue.memory_cap.0).unwrap_or(usize::MAX),
+        pollers_max: args.queue.pollers_max as usize,
+        lease: args.queue.visibility_timeout,
+        grace: args.process.grace_period,
+        exit_when_idle: args.process.exit_when_idle,
+        has_dead_letter_queue: args.queue.dlq_url.is_some(),
+        worker: worker_name(args.process.worker_name.as_deref())?,
+        ..Limits::default()
+    };
+    limits.check().map_err(|error| BadConfig::at(flag_of(error.setting), format!("must be {}", error.expected)))?;
+    Ok(limits)
+}
+
+/// The flag that a limit of the consumer comes from.
+fn flag_of(limit: &str) -> &str {
+    match limit {
+        "messages_max" => "--in-flight-max",
+        "bytes_max" => "--memory-cap",
+        "pollers_max" => "--pollers-max",
+        "lease" => "--visibility-timeout",
+        other => other,
+    }
+}
+
+/// The name given, or one that no other worker has now: host, process id, and when it started, since process ids are
+/// used again (in containers they are mostly 1).
+fn worker_name(given: Option<&str>) -> Result<String, BadConfig> {
+    let Some(name) = given else {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let host = if host.trim().is_empty() { "worker" } else { host.trim() };
+        let started_ms = crate::clock::now().as_micros() / 1000;
+        return Ok(format!("{host}-{}-{started_ms:x}", std::process::id()));
+    };
+    if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
+        let expected = format!("expected 1 to {NAME_BYTES_MAX} bytes without control characters");
+        return Err(BadConfig::at("--worker-name", expected));
+    }
+    Ok(name.to_owned())
+}

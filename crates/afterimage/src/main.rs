@@ -1,0 +1,78 @@
+//! afterimage: the audit trail for teams whose services run on AWS.
+
+mod aws;
+mod clock;
+mod commands;
+mod config;
+mod demo;
+mod health;
+mod output;
+mod record_id;
+mod render;
+mod signals;
+mod stores;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use afterimage_telemetry::{LogFilter, init_logs};
+
+use crate::config::{Config, Task};
+
+/// Bad configuration: `EX_USAGE` of sysexits.h.
+const EXIT_USAGE: u8 = 64;
+/// Threads that block (a store's file, a name being resolved) get so long to end; then the process ends without them.
+const BLOCKING_WAIT: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    let argv: Vec<_> = std::env::args_os().collect();
+    let config = match config::load(&argv) {
+        Ok(config) => config,
+        Err(config::Stop::Shown(help)) => return ExitCode::from(u8::from(help.print().is_err())),
+        Err(config::Stop::Bad(bad)) => {
+            output::complain(bad);
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    let is_service = matches!(config.task, Task::Worker(_));
+    match live(config) {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            if is_service {
+                tracing::error!("{error:#}");
+            } else {
+                output::complain(format!("{error:#}"));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The life of a process that has its configuration.
+fn live(config: Config) -> anyhow::Result<commands::Outcome> {
+    // One TLS provider for everything in the process; whoever comes later finds it installed.
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    let global = &config.global;
+    init_logs(global.log_format, &global.log_level.clone().unwrap_or_else(|| default_filter(&config.task)))?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(async {
+        let stop = signals::Stop::on_signals()?;
+        commands::run(config, stop).await
+    });
+    runtime.shutdown_timeout(BLOCKING_WAIT);
+    outcome
+}
+
+/// What is logged when nobody says it. Whoever asks a question wants its answer; what the Cassandra driver says of a
+/// failure comes back as an error as well.
+fn default_filter(task: &Task) -> LogFilter {
+    let text = match task {
+        Task::Worker(_) => "info",
+        Task::Migrate(_) => "warn,scylla=off",
+        Task::Demo(_) | Task::History(..) | Task::State(..) => "error,scylla=off",
+    };
+    text.parse().unwrap_or_default()
+}

@@ -1,0 +1,18 @@
+//! Standard output: only what was asked for. Logs and errors go to standard error.
+
+use std::io::{self, Write};
+
+/// Prints, and takes a reader that has seen enough (`| head`) for a good end.
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
+/// Says in one line on standard error why there is no better end.
+#[expect(clippy::print_stderr, reason = "the one place that speaks to the person at the terminal")]
+pub(crate) fn complain(problem: impl std::fmt::Display) {
+    eprintln!("error: {problem}");
+}

@@ -1,0 +1,9 @@
+//! Answers as tables for people: they fit the terminal, and nothing in them can steer it.
+
+mod history;
+mod state;
+mod style;
+
+pub(crate) use history::history;
+pub(crate) use state::state;
+pub(crate) use style::Screen;
