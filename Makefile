@@ -1,0 +1,50 @@
+# The two commands that matter: `make run` (the product, on this machine) and `make test` (everything, on real servers).
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+
+.PHONY: help run test test-quick lint fmt clippy deny docs fuzz bench clean
+
+help: ## What can be asked of this Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Build and start the demo: queue, worker, SQLite and a small shop's changes, all on this machine
+	@tests/servers/servers.sh check rust
+	$(CARGO) build --locked --release --package afterimage
+	@exec $${CARGO_TARGET_DIR:-target}/release/afterimage demo $(ARGS)
+
+test: ## Every test, on real servers (Cassandra, ElasticMQ, moto) that are fetched, started and stopped here
+	@tests/servers/servers.sh check rust servers
+	$(CARGO) build --locked --workspace --all-targets
+	tests/servers/servers.sh with -- $(CARGO) test --locked --workspace
+	fuzz/run $(FUZZ_SECONDS)
+
+test-quick: ## The tests that need no server; says which it skips
+	AFTERIMAGE_TEST_SKIP_SERVERS=1 $(CARGO) test --locked --workspace
+
+lint: fmt clippy deny docs ## Format, clippy with warnings denied, cargo-deny, documentation
+
+fmt:
+	$(CARGO) fmt --all --check
+
+clippy:
+	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
+
+deny:
+	tests/tools/cargo-deny
+
+docs:
+	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
+
+fuzz: ## Fuzz every parser and the differ for FUZZ_SECONDS each
+	fuzz/run $(FUZZ_SECONDS)
+
+FUZZ_SECONDS ?= 20
+
+bench: ## Measure against rivals in one run; takes about half an hour
+	bench/run.sh
+
+clean: ## Remove what builds and test servers left
+	$(CARGO) clean
+	rm -rf .servers afterimage-demo
