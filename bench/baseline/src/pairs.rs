@@ -8,12 +8,15 @@ pub(crate) struct Case {
     pub(crate) pairs: Vec<(String, String)>,
 }
 
-/// All cases. Orders, 22 or 30 members at the top; but for the last two kinds, the status (early, the new value longer)
-/// and the time of change (near the end) differ. Several of each, so that no branch is learnt by heart.
+/// All cases. Orders, 22 or 30 members at the top; but where they are identical, the status (early, the new value longer)
+/// and the time of change (near the end) differ; each is as long as its case says, but for what these change. Several of each, so that no branch is learnt by heart.
 pub(crate) fn cases() -> Vec<Case> {
-    let changed = |size, seed| (order(size, seed, false), order(size, seed, true));
-    let same = |size, seed| (order(size, seed, false), order(size, seed, false));
-    let reordered = |size, seed| (order(size, seed, false), rotated(&order(size, seed, true)));
+    let before = |size, seed| order(size, seed, false, false);
+    let after = |size, seed| order(size, seed, true, false);
+    let changed = |size, seed| (before(size, seed), after(size, seed));
+    let same = |size, seed| (before(size, seed), before(size, seed));
+    let grown = |size, seed| (before(size, seed), order(size, seed, true, true));
+    let reordered = |size, seed| (before(size, seed), rotated(&after(size, seed)));
     let case = |name, count: u64, pair: &dyn Fn(u64) -> (String, String)| Case {
         name,
         pairs: (1..=count).map(pair).collect(),
@@ -23,10 +26,17 @@ pub(crate) fn cases() -> Vec<Case> {
         case("24 KB, two changes", 8, &|seed| changed(Size::Large, seed)),
         case("1.2 KB, identical", 32, &|seed| same(Size::Small, seed)),
         case("24 KB, identical", 8, &|seed| same(Size::Large, seed)),
+        case("1.2 KB, two changes, a member added", 32, &|seed| grown(Size::Small, seed)),
+        case("24 KB, two changes, a member added", 8, &|seed| grown(Size::Large, seed)),
         case("1.2 KB, two changes, keys in another order", 32, &|seed| reordered(Size::Small, seed)),
         case("24 KB, two changes, keys in another order", 8, &|seed| reordered(Size::Large, seed)),
     ]
 }
+
+/// Length of an order, give or take a word.
+const SMALL_BYTES: usize = 1_200;
+/// The same of a large one.
+const LARGE_BYTES: usize = 24_000;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Size {
@@ -74,7 +84,7 @@ impl Dice {
     }
 }
 
-fn order(size: Size, seed: u64, changed: bool) -> String {
+fn order(size: Size, seed: u64, changed: bool, grown: bool) -> String {
     let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let large = size == Size::Large;
     let mut members: Vec<(&str, String)> = Vec::new();
@@ -95,7 +105,8 @@ fn order(size: Size, seed: u64, changed: bool) -> String {
     members.push(("coupon", "null".to_owned()));
     members.push(("tags", array(3, || format!("\"{}\"", dice.pick(&["vip", "gift", "first", "b2b"])))));
     let words = if large { 90 } else { 13 };
-    members.push(("note", quoted(&dice.words(words))));
+    let note = members.len();
+    members.push(("note", dice.words(words)));
     if large {
         members.push(("billing", address(&mut dice)));
         members.push(("history", array(62, || event(&mut dice))));
@@ -116,6 +127,18 @@ fn order(size: Size, seed: u64, changed: bool) -> String {
     let minute = if changed { "10:04:17.530" } else { "09:58:41.007" };
     members.push(("updated_at", quoted(&format!("2026-01-09T{minute}Z"))));
     members.push(("version", "3".to_owned()));
+    // The note makes up what is missing, alike in both images of a pair.
+    let longer = if changed { "partially_shipped".len() - "pending".len() } else { 0 };
+    let wanted = if large { LARGE_BYTES } else { SMALL_BYTES } + longer;
+    while object(&members).len() + 2 < wanted {
+        let word = dice.words(1);
+        members[note].1.push(' ');
+        members[note].1.push_str(&word);
+    }
+    members[note].1 = quoted(&members[note].1);
+    if grown {
+        members.insert(members.len() / 2, ("reviewed", "{\"by\":\"usr_8841\",\"ok\":true}".to_owned()));
+    }
     object(&members)
 }
 

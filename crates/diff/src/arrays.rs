@@ -1,6 +1,7 @@
 //! How arrays are compared.
 
 use crate::Pattern;
+use crate::pattern::Progress;
 use afterimage_json::Pointer;
 
 /// How the elements of two arrays are told apart.
@@ -53,5 +54,50 @@ impl Arrays {
     #[must_use]
     pub fn policy(&self, pointer: &Pointer) -> &ArrayPolicy {
         self.iter().find(|(pattern, _)| pattern.matches(pointer)).map_or(&ArrayPolicy::Atomic, |(_, policy)| policy)
+    }
+}
+
+/// Walks down a document with the policies: each name on the way is looked at once, however many arrays lie below it.
+#[derive(Debug)]
+pub(crate) struct PolicyCursor<'r> {
+    arrays: &'r Arrays,
+    /// For the root and each name entered, one after the other, how far every pattern has come.
+    reached: Vec<Progress>,
+}
+
+impl<'r> PolicyCursor<'r> {
+    /// At the root.
+    pub(crate) fn new(arrays: &'r Arrays) -> Self {
+        Self { arrays, reached: arrays.iter().map(|(pattern, _)| pattern.start()).collect() }
+    }
+
+    /// Is every array atomic, wherever the cursor stands?
+    pub(crate) fn is_atomic(&self) -> bool {
+        self.arrays.is_atomic()
+    }
+
+    /// How many names it has entered; 0 if [`is_atomic`](Self::is_atomic).
+    pub(crate) fn depth(&self) -> usize {
+        self.reached.len().checked_div(self.arrays.0.len()).map_or(0, |levels| levels - 1)
+    }
+
+    /// Goes into the member or element `name`.
+    pub(crate) fn enter(&mut self, name: &str) {
+        let level = self.reached.len() - self.arrays.0.len();
+        for (index, (pattern, _)) in self.arrays.0.iter().enumerate() {
+            self.reached.push(pattern.step(self.reached[level + index], name));
+        }
+    }
+
+    /// Goes back until it has entered at most `depth` names.
+    pub(crate) fn leave_to(&mut self, depth: usize) {
+        self.reached.truncate((depth + 1) * self.arrays.0.len());
+    }
+
+    /// The policy for an array where the cursor stands.
+    pub(crate) fn policy(&self) -> &'r ArrayPolicy {
+        let level = self.reached.len() - self.arrays.0.len();
+        let matches = |(index, (pattern, _)): &(usize, &(Pattern, _))| pattern.is_match(self.reached[level + index]);
+        self.arrays.0.iter().enumerate().find(matches).map_or(&ArrayPolicy::Atomic, |(_, (_, policy))| policy)
     }
 }

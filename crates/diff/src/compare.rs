@@ -43,7 +43,9 @@ pub struct CompareError {
 /// What differs between two JSON documents, under data equality: numbers by exact value, strings after unescaping,
 /// objects without order.
 ///
-/// Carried out in their order the changes turn `before` into `after`; see [`patch`](crate::patch).
+/// Carried out in their order the changes turn `before` into `after`; see [`patch`](crate::patch). Where the places of all
+/// the smallest differences would take more room than a small multiple of the documents, what differs is told by larger
+/// values, at the coarsest by whole members.
 ///
 /// # Errors
 /// One of the texts is not one JSON document, both being checked in full; where both are not, either may be named.
@@ -73,7 +75,7 @@ pub(crate) fn compare_proven<'a>(
     pair.value()?;
     let (before, after) = (pair.before.passed(old), pair.after.passed(new));
     pair.both(Scanner::finish)?;
-    Ok(Compared { before, after, changes: pair.walk.changes })
+    Ok(Compared { before, after, changes: pair.walk.finish(before, after) })
 }
 
 /// Two scanners at the same place of the data.
@@ -95,8 +97,9 @@ enum Found<T> {
 
 impl<'a, 'r> Pair<'a, 'r> {
     fn new(before: &'a str, after: &'a str, arrays: &'r Arrays) -> Self {
+        let texts_bytes = before.len() + after.len();
         let (before, after) = (Scanner::new(before), Scanner::new(after));
-        let mut pair = Self { before, after, same_until: 0, walk: Walk::new(arrays) };
+        let mut pair = Self { before, after, same_until: 0, walk: Walk::new(arrays, texts_bytes) };
         pair.find_same();
         pair
     }
@@ -268,7 +271,7 @@ fn equal_chunks<const SIZE: usize>(a: &[u8], b: &[u8], mut same: usize) -> usize
 }
 
 /// How many bytes two texts have in common at their start.
-fn common_prefix(a: &[u8], b: &[u8]) -> usize {
+pub(crate) fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     let mut same = equal_chunks::<1024>(a, b, 0);
     same = equal_chunks::<128>(a, b, same);
     while let (Some(x), Some(y)) = (a[same..].first_chunk::<8>(), b[same..].first_chunk::<8>()) {

@@ -7,7 +7,7 @@ use afterimage_json::{Pointer, Raw};
 use crate::compare::{Compared, compare_proven};
 use crate::ruled::{Ruler, is_loud};
 use crate::rules::{Cursor, Digests, Matcher, Places, without_ignored};
-use crate::{CompareError, DigestKey, Image, Images, RuledChange, TableRules, Values, changed_names};
+use crate::{CompareError, DigestKey, FullDigest, Image, Images, RuledChange, TableRules, Values, changed_names};
 
 /// What an event does to its record, as far as images go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,6 +65,11 @@ pub struct Delta<'a> {
     pub before_digest: Option<[u8; 16]>,
     /// The same of the image after.
     pub after_digest: Option<[u8; 16]>,
+    /// The digest of the image before as it was sent ([`DigestKey::full_digest`]), if it was made on the way: rules took
+    /// nothing out.
+    pub before_full_digest: Option<FullDigest>,
+    /// The same of the image after.
+    pub after_full_digest: Option<FullDigest>,
 }
 
 /// Works out what the entry of a change event keeps of its images.
@@ -82,6 +87,12 @@ pub fn delta<'a>(
     rules: &TableRules,
     key: &DigestKey,
 ) -> Result<Delta<'a>, CompareError> {
+    // If not, an image is left out or stands in for the other one.
+    let is_as_sent = match mutation {
+        Mutation::Insert => before.is_none(),
+        Mutation::Delete => after.is_none(),
+        Mutation::Update | Mutation::None => true,
+    };
     let (before, after) = match mutation {
         Mutation::Insert if after.is_some() => (None, after),
         Mutation::Insert => (None, before),
@@ -91,7 +102,8 @@ pub fn delta<'a>(
     };
     let maker = Maker { mutation, rules, key, unknown: listed_unknown(unknown, rules) };
     if !rules.matcher.ignores && unknown.is_empty() {
-        return maker.make(before, after);
+        let delta = maker.make(before, after)?;
+        return Ok(if is_as_sent { delta } else { delta.without_full_digests() });
     }
     if unknown.iter().any(Pointer::is_root) {
         return maker.make(None, None);
@@ -99,8 +111,10 @@ pub fn delta<'a>(
     let unknown = Matcher::exactly(unknown);
     let seen = |image: Option<&'a str>, side| image.map(|text| without_unseen(text, side, &unknown, rules)).transpose();
     match (seen(before, Image::Before)?, seen(after, Image::After)?) {
-        (None | Some(Cow::Borrowed(_)), None | Some(Cow::Borrowed(_))) => maker.make(before, after),
-        (before, after) => Ok(maker.make(before.as_deref(), after.as_deref())?.into_owned()),
+        (None | Some(Cow::Borrowed(_)), None | Some(Cow::Borrowed(_))) => {
+            Ok(maker.make(before, after)?.without_full_digests())
+        }
+        (before, after) => Ok(maker.make(before.as_deref(), after.as_deref())?.without_full_digests().into_owned()),
     }
 }
 
@@ -154,11 +168,29 @@ impl<'a> Delta<'a> {
             approximate: Vec::new(),
             before_digest: None,
             after_digest: None,
+            before_full_digest: None,
+            after_full_digest: None,
         }
     }
 
     fn unchanged() -> Self {
         Self { verdict: Verdict::Unchanged, ..Self::empty() }
+    }
+
+    fn without_full_digests(self) -> Self {
+        Self { before_full_digest: None, after_full_digest: None, ..self }
+    }
+
+    /// With the digests; those without quiet parts, if there are any, are no full ones.
+    fn with_digests(self, digests: &Digests, matcher: &Matcher) -> Self {
+        let full = |digest: Option<FullDigest>| digest.filter(|_| !matcher.quiets);
+        Self {
+            before_digest: digests.before.as_ref().map(FullDigest::half),
+            after_digest: digests.after.as_ref().map(FullDigest::half),
+            before_full_digest: full(digests.before),
+            after_full_digest: full(digests.after),
+            ..self
+        }
     }
 
     /// The same, borrowing nothing.
@@ -177,6 +209,8 @@ impl<'a> Delta<'a> {
             approximate: self.approximate,
             before_digest: self.before_digest,
             after_digest: self.after_digest,
+            before_full_digest: self.before_full_digest,
+            after_full_digest: self.after_full_digest,
         }
     }
 }
@@ -212,9 +246,7 @@ impl Maker<'_> {
         let mut delta = Delta {
             changed: changed_names(&changes, after.kind()),
             unknown: self.unknown,
-            before_digest: digests.before,
-            after_digest: digests.after,
-            ..Delta::empty()
+            ..Delta::empty().with_digests(&digests, matcher)
         };
         if self.rules.images() == Images::Names {
             return delta;
@@ -232,12 +264,7 @@ impl Maker<'_> {
     /// Everything that is not compared.
     fn keep<'a>(self, before: Option<Raw<'a>>, after: Option<Raw<'a>>) -> Delta<'a> {
         let digests = Digests::new(before, after, &self.rules.matcher, self.key);
-        let mut delta = Delta {
-            unknown: self.unknown,
-            before_digest: digests.before,
-            after_digest: digests.after,
-            ..Delta::empty()
-        };
+        let mut delta = Delta { unknown: self.unknown, ..Delta::empty().with_digests(&digests, &self.rules.matcher) };
         if let (Mutation::Insert | Mutation::Delete, Some(image)) = (self.mutation, after.or(before)) {
             delta.changed = match image.members() {
                 Some(members) => members.map(|(name, _)| name.into_owned()).collect(),

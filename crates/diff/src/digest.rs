@@ -4,6 +4,8 @@ use std::fmt;
 
 use afterimage_json::{Raw, canonical};
 
+use crate::compare::common_prefix;
+
 /// The key used where none is configured. Public, so digests made with it prove nothing against somebody who guesses
 /// values; see [`DigestKey::published`].
 const PUBLISHED_SECRET: &[u8] = b"afterimage published digest key, no secret";
@@ -76,8 +78,27 @@ impl DigestKey {
     }
 
     /// The digest of an image whose canonical text this is.
-    pub(crate) fn image_digest(&self, canonical: &[u8]) -> [u8; 16] {
-        first_half(&blake3::keyed_hash(&self.image, canonical))
+    pub(crate) fn image_digest(&self, canonical: &[u8]) -> FullDigest {
+        FullDigest(blake3::keyed_hash(&self.image, canonical))
+    }
+
+    /// [`image_digest`](Self::image_digest) of two images; what their texts begin with alike is hashed once.
+    pub(crate) fn image_digests(&self, before: &[u8], after: &[u8]) -> (FullDigest, FullDigest) {
+        let (shared, _) = before.split_at(common_prefix(before, after));
+        let mut first = blake3::Hasher::new_keyed(&self.image);
+        first.update(shared);
+        let mut second = first.clone();
+        first.update(&before[shared.len()..]);
+        second.update(&after[shared.len()..]);
+        (FullDigest(first.finalize()), FullDigest(second.finalize()))
+    }
+
+    /// The digest of an image as it was sent.
+    #[must_use]
+    pub fn full_digest(&self, image: Raw<'_>) -> FullDigest {
+        let mut bytes = Vec::with_capacity(image.as_str().len());
+        canonical(image, &mut bytes);
+        self.image_digest(&bytes)
     }
 
     /// The JSON string that stands for a value under an `hmac` redaction: equal values, equal strings.
@@ -89,8 +110,8 @@ impl DigestKey {
 
     /// Starts the digest of an event's data, which knows no rules.
     #[must_use]
-    pub fn input_digest(&self) -> InputDigest {
-        InputDigest { hasher: blake3::Hasher::new_keyed(&self.input), canonical: Vec::new() }
+    pub fn input_digest(&self) -> InputDigest<'_> {
+        InputDigest { key: &self.input, bytes: Vec::with_capacity(PARTS_BYTES_EXPECTED) }
     }
 }
 
@@ -101,42 +122,72 @@ impl fmt::Debug for DigestKey {
     }
 }
 
+/// All of the digest of an image, of which entries show half: the part of an event's digest that stands for the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FullDigest(blake3::Hash);
+
+impl FullDigest {
+    /// As entries show it.
+    #[must_use]
+    pub fn half(&self) -> [u8; 16] {
+        first_half(&self.0)
+    }
+}
+
 /// The digest of an event's data as it was sent: part after part, each framed, so that no two lists of parts meet in
 /// the same bytes. Values count by data, not by spelling.
 #[derive(Debug)]
-pub struct InputDigest {
-    hasher: blake3::Hasher,
-    canonical: Vec<u8>,
+pub struct InputDigest<'k> {
+    key: &'k [u8; 32],
+    /// All parts so far: hashing them at once is cheaper than one by one.
+    bytes: Vec<u8>,
 }
 
-impl InputDigest {
+/// Room made for the parts of an event at first.
+const PARTS_BYTES_EXPECTED: usize = 512;
+
+impl InputDigest<'_> {
     /// Adds text, or says that there is none.
     pub fn text(&mut self, part: Option<&str>) -> &mut Self {
-        match part {
-            None => self.hasher.update(b"-"),
-            Some(text) => self.hasher.update(b"t").update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes()),
-        };
-        self
+        self.part(b't', part.map(str::as_bytes))
     }
 
     /// Adds a JSON value, or says that there is none.
     pub fn json(&mut self, part: Option<Raw<'_>>) -> &mut Self {
+        let canonical = part.map(|value| {
+            let mut bytes = Vec::with_capacity(value.as_str().len());
+            canonical(value, &mut bytes);
+            bytes
+        });
+        self.part(b'j', canonical.as_deref())
+    }
+
+    /// Adds a whole number, or says that there is none.
+    pub fn number(&mut self, part: Option<i64>) -> &mut Self {
+        self.part(b'n', part.map(i64::to_le_bytes).as_ref().map(<[u8; 8]>::as_slice))
+    }
+
+    /// Adds an image by its digest, or says that there is none.
+    pub fn image(&mut self, part: Option<FullDigest>) -> &mut Self {
+        self.part(b'i', part.as_ref().map(|digest| digest.0.as_bytes().as_slice()))
+    }
+
+    fn part(&mut self, kind: u8, part: Option<&[u8]>) -> &mut Self {
         match part {
-            None => self.hasher.update(b"-"),
-            Some(value) => {
-                self.canonical.clear();
-                canonical(value, &mut self.canonical);
-                let length = (self.canonical.len() as u64).to_le_bytes();
-                self.hasher.update(b"j").update(&length).update(&self.canonical)
+            None => self.bytes.push(b'-'),
+            Some(part) => {
+                self.bytes.push(kind);
+                self.bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+                self.bytes.extend_from_slice(part);
             }
-        };
+        }
         self
     }
 
     /// Sixteen bytes of digest over all parts so far.
     #[must_use]
     pub fn finish(&self) -> [u8; 16] {
-        first_half(&self.hasher.finalize())
+        first_half(&blake3::keyed_hash(self.key, &self.bytes))
     }
 }
 
@@ -149,12 +200,8 @@ fn first_half(hash: &blake3::Hash) -> [u8; 16] {
 
 /// Lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value & 15)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
 #[cfg(test)]
@@ -173,8 +220,8 @@ mod tests {
         assert_ne!(image(&ours), image(&theirs));
         assert_ne!(image(&ours), image(&DigestKey::published()));
         assert_ne!(ours.fingerprint(), theirs.fingerprint());
-        assert_ne!(ours.hmac_text(raw("1")), format!("\"hmac:{}\"", hex(&image(&ours))));
-        assert_ne!(ours.input_digest().json(Some(raw("1"))).finish(), image(&ours));
+        assert_ne!(ours.hmac_text(raw("1")), format!("\"hmac:{}\"", hex(&image(&ours).half())));
+        assert_ne!(ours.input_digest().json(Some(raw("1"))).finish(), image(&ours).half());
     }
 
     #[test]
@@ -184,6 +231,17 @@ mod tests {
         assert_eq!(DigestKey::new(b"too short \n").unwrap_err(), ShortKeyError { bytes: 9 });
         assert_eq!(format!("{key:?}"), format!("DigestKey({})", hex(&key.fingerprint())));
         assert!(DigestKey::published().is_published() && !key.is_published());
+    }
+
+    #[test]
+    fn two_images_have_the_digests_that_each_has_by_itself() {
+        let key = DigestKey::published();
+        for length in [0, 1, 63, 64, 1_023, 1_024, 1_025, 5_000] {
+            let text: Vec<u8> = (0..length).map(|at| at as u8).collect();
+            for other in [&text[..length / 2], &text, b"x"] {
+                assert_eq!(key.image_digests(&text, other), (key.image_digest(&text), key.image_digest(other)));
+            }
+        }
     }
 
     #[test]

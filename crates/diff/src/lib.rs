@@ -15,7 +15,7 @@ pub use arrays::{ArrayPolicy, Arrays};
 pub use change::{Change, ChangeKind, changed_names};
 pub use compare::{CompareError, Image, compare};
 pub use delta::{Delta, Mutation, Verdict, delta};
-pub use digest::{DigestKey, InputDigest, ShortKeyError};
+pub use digest::{DigestKey, FullDigest, InputDigest, ShortKeyError};
 pub use pattern::{Pattern, PatternError, Progress};
 pub use ruled::{RuledChange, Values};
 pub use rules::{

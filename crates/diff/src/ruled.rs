@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use afterimage_json::{Pointer, Raw, equal};
 
+use crate::arrays::PolicyCursor;
 use crate::rules::{Cursor, Effects, Places, redacted, stand_in, without_quiet};
 use crate::{ArrayPolicy, Change, ChangeKind, DigestKey, Redaction, TableRules};
 
@@ -257,13 +258,13 @@ impl<'a, 'r> Ruler<'a, 'r> {
         if change.key.is_empty() {
             return Vec::new();
         }
-        let mut array = Pointer::root();
+        let mut policies = PolicyCursor::new(self.rules.arrays());
         let mut elements = Vec::new();
         for (above, name) in change.path.segments().enumerate() {
-            if matches!(self.rules.arrays().policy(&array), ArrayPolicy::Keyed(_)) {
+            if matches!(policies.policy(), ArrayPolicy::Keyed(_)) {
                 elements.push(above + 1);
             }
-            array.push(&name);
+            policies.enter(&name);
         }
         // An object may stand where a keyed array is allowed. Then it is not clear whose keys these are, so none is shown.
         if elements.len() != change.key.len() {

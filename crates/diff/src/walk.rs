@@ -1,16 +1,35 @@
 //! Comparing two values that are proven JSON, member by member.
 
+use crate::arrays::PolicyCursor;
 use crate::{ArrayPolicy, Arrays, Change, ChangeKind};
 use afterimage_json::{Kind, Pointer, Raw, canonical, equal, unescape};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+/// Most bytes that say where changes are, for each byte of the two documents. A hostile document with long names above many
+/// values would else make changes a thousand times its size.
+const PLACES_PER_BYTE: usize = 2;
+/// And so many for documents that are small.
+const PLACES_SPARE_BYTES: usize = 64 * 1024;
+/// Added for each change, for what stands around its place and values when it is written.
+const FRAME_BYTES: usize = 32;
+
 /// Where a comparison stands, and what it has found.
 pub(crate) struct Walk<'a, 'r> {
     arrays: &'r Arrays,
+    policies: PolicyCursor<'r>,
     path: Vec<Step<'a>>,
     key: Vec<Raw<'a>>,
-    pub(crate) changes: Vec<Change<'a>>,
+    /// Values that lie so deep are not looked into: they differ as a whole or not at all.
+    depth_max: usize,
+    /// Depth of the deepest change.
+    deepest: usize,
+    /// Bytes for the places of changes: in all, and left.
+    places_bytes: usize,
+    left_bytes: usize,
+    /// There was not enough of that: the changes are not all.
+    is_over: bool,
+    changes: Vec<Change<'a>>,
 }
 
 enum Step<'a> {
@@ -21,8 +40,35 @@ enum Step<'a> {
 }
 
 impl<'a, 'r> Walk<'a, 'r> {
-    pub(crate) fn new(arrays: &'r Arrays) -> Self {
-        Self { arrays, path: Vec::new(), key: Vec::new(), changes: Vec::new() }
+    /// For documents of so many bytes together.
+    pub(crate) fn new(arrays: &'r Arrays, documents_bytes: usize) -> Self {
+        let places_bytes = documents_bytes.saturating_mul(PLACES_PER_BYTE).saturating_add(PLACES_SPARE_BYTES);
+        Self::within(arrays, places_bytes, usize::MAX)
+    }
+
+    fn within(arrays: &'r Arrays, places_bytes: usize, depth_max: usize) -> Self {
+        Self {
+            arrays,
+            policies: PolicyCursor::new(arrays),
+            path: Vec::new(),
+            key: Vec::new(),
+            depth_max,
+            deepest: 0,
+            places_bytes,
+            left_bytes: places_bytes,
+            is_over: false,
+            changes: Vec::new(),
+        }
+    }
+
+    /// What was found. If that takes too much to tell, the documents are compared again, less deeply, until it does not:
+    /// all that differs in a value is then one change. Each round halves the depth, so there are few.
+    pub(crate) fn finish(mut self, old: Raw<'a>, new: Raw<'a>) -> Vec<Change<'a>> {
+        while self.is_over {
+            self = Self::within(self.arrays, self.places_bytes, self.deepest / 2);
+            self.values(old, new);
+        }
+        self.changes
     }
 
     /// Goes into a member, called by its spelled name.
@@ -31,18 +77,24 @@ impl<'a, 'r> Walk<'a, 'r> {
     }
 
     /// Comes out of it.
+    #[inline]
     pub(crate) fn leave(&mut self) {
         self.path.pop();
+        self.policies.leave_to(self.path.len());
     }
 
     /// Compares the values at the current place.
     pub(crate) fn values(&mut self, old: Raw<'a>, new: Raw<'a>) {
-        if old.as_str() == new.as_str() {
+        if self.is_over || old.as_str() == new.as_str() {
             return;
         }
+        let depth = self.path.len();
         match (old.kind(), new.kind()) {
-            (Kind::Object, Kind::Object) => self.members(members(old), members(new)),
-            (Kind::Array, Kind::Array) => self.elements(old, new),
+            // The members of a record are told apart in any case: each is named once, so that is bounded by itself.
+            (Kind::Object, Kind::Object) if depth == 0 || depth < self.depth_max => {
+                self.members(members(old), members(new));
+            }
+            (Kind::Array, Kind::Array) if depth < self.depth_max => self.elements(old, new),
             _ => self.atomic(old, new),
         }
     }
@@ -79,8 +131,7 @@ impl<'a, 'r> Walk<'a, 'r> {
     }
 
     fn elements(&mut self, old: Raw<'a>, new: Raw<'a>) {
-        let policy = if self.arrays.is_atomic() { &ArrayPolicy::Atomic } else { self.arrays.policy(&self.place().0) };
-        match policy {
+        match self.policy() {
             ArrayPolicy::Atomic => self.atomic(old, new),
             ArrayPolicy::Index => self.by_position(&elements(old), &elements(new)),
             ArrayPolicy::Keyed(pointer) => match (Keyed::new(old, pointer), Keyed::new(new, pointer)) {
@@ -88,6 +139,20 @@ impl<'a, 'r> Walk<'a, 'r> {
                 _ => self.atomic(old, new),
             },
         }
+    }
+
+    /// The policy for arrays here.
+    fn policy(&mut self) -> &'r ArrayPolicy {
+        if self.policies.is_atomic() {
+            return &ArrayPolicy::Atomic;
+        }
+        for step in self.path.iter().skip(self.policies.depth()) {
+            match step {
+                Step::Member(key) => self.policies.enter(&text(key)),
+                Step::Element { new, .. } => self.policies.enter(&new.to_string()),
+            }
+        }
+        self.policies.policy()
     }
 
     fn by_position(&mut self, old: &[Raw<'a>], new: &[Raw<'a>]) {
@@ -136,16 +201,44 @@ impl<'a, 'r> Walk<'a, 'r> {
     fn at(&mut self, old: usize, new: usize, visit: impl FnOnce(&mut Self)) {
         self.path.push(Step::Element { old, new });
         visit(self);
-        self.path.pop();
+        self.leave();
     }
 
     fn push(&mut self, kind: ChangeKind<'a>) {
+        if self.is_over {
+            return;
+        }
+        let depth = self.path.len();
+        self.deepest = self.deepest.max(depth);
         let (path, old_path) = self.place();
+        // A change of a whole member, of which the walk must not be able to run out.
+        let is_floor = depth == 0 || depth == 1 && self.depth_max <= 1 && matches!(self.path[0], Step::Member(_));
+        if !is_floor {
+            let bytes = FRAME_BYTES + self.place_bytes(&path, old_path.as_ref(), &kind);
+            match self.left_bytes.checked_sub(bytes) {
+                Some(left) => self.left_bytes = left,
+                None => {
+                    self.is_over = true;
+                    self.changes = Vec::new();
+                    return;
+                }
+            }
+        }
         let (path, old_path) = match (&kind, old_path) {
             (ChangeKind::Removed { .. }, Some(old_path)) => (old_path, None),
             (_, old_path) => (path, old_path),
         };
         self.changes.push(Change { path, old_path, key: self.key.clone(), kind });
+    }
+
+    /// What it takes to say where a change is.
+    fn place_bytes(&self, path: &Pointer, old_path: Option<&Pointer>, kind: &ChangeKind<'_>) -> usize {
+        let keys = |keys: &[Raw<'_>]| keys.iter().map(|key| key.as_str().len()).sum::<usize>();
+        let order = match kind {
+            ChangeKind::Order { old, new } => keys(old) + keys(new),
+            ChangeKind::Added { .. } | ChangeKind::Removed { .. } | ChangeKind::Replaced { .. } => 0,
+        };
+        path.as_str().len() + old_path.map_or(0, |path| path.as_str().len()) + keys(&self.key) + order
     }
 
     /// The current place after, and before if that differs.

@@ -33,6 +33,8 @@ pub struct ChangeEvent<'a> {
     pub actor: Option<Actor>,
     /// From where and why: a JSON object, as sent, with unknown keys of the event under `extra`.
     pub context: Option<Cow<'a, str>>,
+    /// Members of the context's `extra` to which more applies than to other context.
+    pub asides: Vec<Aside>,
     /// Human names for ids, frozen when the change was made: a JSON object, as sent.
     pub labels: Option<Raw<'a>>,
     /// The record before; absent for an insert, and where a format has none.
@@ -43,6 +45,26 @@ pub struct ChangeEvent<'a> {
     pub unknown: Vec<Pointer>,
     /// When SNS or SQS accepted the message.
     pub published_at: Timestamp,
+}
+
+/// A member of a context's `extra` that is not the producer's word on from where and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aside {
+    /// Its name in `extra`.
+    pub name: String,
+    /// What it is.
+    pub kind: AsideKind,
+}
+
+/// What an [`Aside`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AsideKind {
+    /// Values of the record that the operation has no place for, such as the image before an insert: data, which the
+    /// rules of its table protect as they protect its images.
+    Image,
+    /// What the one who brought the change says of himself: no data of the event. The same change brought by another way
+    /// is the same event.
+    Carrier,
 }
 
 /// The identity of an event within its tenant and source.

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use afterimage_json::{DEPTH_MAX, Raw, push_quoted};
 
+use crate::change::{Aside, AsideKind};
 use crate::refusal::{Fault, Problem};
 
 /// Name of the member that holds what no field takes.
@@ -17,8 +18,16 @@ pub(crate) struct Context<'a> {
     sent: Option<Raw<'a>>,
     /// Members of a context that is put together.
     members: Vec<(Cow<'a, str>, Raw<'a>)>,
-    /// What goes to `extra`: names and JSON.
-    extra: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// What goes to `extra`.
+    extra: Vec<Extra<'a>>,
+}
+
+/// What goes to `extra`.
+#[derive(Debug)]
+struct Extra<'a> {
+    name: Cow<'a, str>,
+    json: Cow<'a, str>,
+    kind: Option<AsideKind>,
 }
 
 impl<'a> Context<'a> {
@@ -34,20 +43,26 @@ impl<'a> Context<'a> {
 
     /// Keeps what no field takes, as JSON.
     pub(crate) fn keep(&mut self, name: impl Into<Cow<'a, str>>, json: impl Into<Cow<'a, str>>) {
-        self.extra.push((name.into(), json.into()));
+        self.extra.push(Extra { name: name.into(), json: json.into(), kind: None });
     }
 
-    /// The context as a JSON object; `None` when there is nothing in it.
+    /// Keeps what more applies to than to other context, as JSON.
+    pub(crate) fn keep_aside(&mut self, kind: AsideKind, name: &'static str, json: impl Into<Cow<'a, str>>) {
+        self.extra.push(Extra { name: Cow::Borrowed(name), json: json.into(), kind: Some(kind) });
+    }
+
+    /// The context as a JSON object, with the asides in it; `None` when there is nothing in it.
     ///
     /// An `extra` that was sent is added to. Where it has the name already, or is no object, a number is put behind the
     /// name of what is kept, so that neither hides the other.
     ///
     /// What goes to `extra` lies deeper than it did. If that takes it beyond what is read as JSON inside of another
     /// value, it is refused here, where the producer hears of it, and not when the entry is read.
-    pub(crate) fn into_json(mut self) -> Result<Option<Cow<'a, str>>, Fault> {
+    pub(crate) fn into_json(mut self) -> Result<(Option<Cow<'a, str>>, Vec<Aside>), Fault> {
         if self.extra.is_empty() && self.members.is_empty() {
-            return Ok(self.sent.map(|sent| Cow::Borrowed(sent.as_str())));
+            return Ok((self.sent.map(|sent| Cow::Borrowed(sent.as_str())), Vec::new()));
         }
+        let mut asides = Vec::new();
         let mut out = Object::default();
         let mut sent_extra = None;
         for (name, value) in
@@ -60,16 +75,16 @@ impl<'a> Context<'a> {
             }
         }
         if !self.extra.is_empty() {
-            out.member(EXTRA, &self.extra_json(sent_extra));
+            out.member(EXTRA, &self.extra_json(sent_extra, &mut asides));
         }
         let json = out.finish();
         if nesting(&json) >= DEPTH_MAX {
             return Err(Fault::whole(Problem::TooDeep));
         }
-        Ok(Some(Cow::Owned(json)))
+        Ok((Some(Cow::Owned(json)), asides))
     }
 
-    fn extra_json(self, sent: Option<Raw<'a>>) -> String {
+    fn extra_json(self, sent: Option<Raw<'a>>, asides: &mut Vec<Aside>) -> String {
         let mut out = Object::default();
         let mut names = HashSet::new();
         if let Some(sent) = sent {
@@ -84,11 +99,12 @@ impl<'a> Context<'a> {
                 }
             }
         }
-        for (name, json) in self.extra {
+        for Extra { name, json, kind } in self.extra {
             let free = (2..).map(|n: usize| format!("{name}_{n}"));
             let mut candidates = std::iter::once(name.clone().into_owned()).chain(free);
             let Some(name) = candidates.find(|name| !names.contains(name)) else { continue };
             out.member(&name, &json);
+            asides.extend(kind.map(|kind| Aside { name: name.clone(), kind }));
             names.insert(name);
         }
         out.finish()
@@ -165,19 +181,21 @@ mod tests {
         context.keep("a", "3");
         context.keep("b", "4");
         context.keep("b", "5");
-        let json = context.into_json().unwrap().unwrap();
-        assert_eq!(json, r#"{"ip":"::1","extra":{"a":1,"a_2":2,"a_3":3,"b":4,"b_2":5}}"#);
+        context.keep_aside(AsideKind::Image, "a", "6");
+        let (json, asides) = context.into_json().unwrap();
+        assert_eq!(json.unwrap(), r#"{"ip":"::1","extra":{"a":1,"a_2":2,"a_3":3,"b":4,"b_2":5,"a_4":6}}"#);
+        assert_eq!(asides, [Aside { name: "a_4".to_owned(), kind: AsideKind::Image }]);
 
         let mut context = Context::sent(Some(Raw::parse(r#"{"extra":null}"#).unwrap()));
         context.keep("extra", "1");
-        assert_eq!(context.into_json().unwrap().unwrap(), r#"{"extra":{"extra":null,"extra_2":1}}"#);
+        assert_eq!(context.into_json().unwrap().0.unwrap(), r#"{"extra":{"extra":null,"extra_2":1}}"#);
     }
 
     #[test]
     fn a_context_that_takes_nothing_up_is_borrowed() {
         let sent = Raw::parse(r#"{ "extra" : 1 }"#).unwrap();
-        assert!(matches!(Context::sent(Some(sent)).into_json(), Ok(Some(Cow::Borrowed(r#"{ "extra" : 1 }"#)))));
-        assert!(matches!(Context::sent(None).into_json(), Ok(None)));
+        assert!(matches!(Context::sent(Some(sent)).into_json(), Ok((Some(Cow::Borrowed(r#"{ "extra" : 1 }"#)), _))));
+        assert!(matches!(Context::sent(None).into_json(), Ok((None, _))));
     }
 
     #[test]

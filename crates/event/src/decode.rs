@@ -8,10 +8,10 @@ use afterimage_json::{Kind, Pointer, Raw, Scanner};
 use crate::delivery::Delivery;
 use crate::events::{Events, Queue};
 use crate::fields::Fields;
-use crate::limits::LAYERS_MAX;
+use crate::limits::{LAYERS_MAX, NESTING_MAX};
 use crate::refusal::{Fault, Layer, Place, Problem, Refusal, Spot};
 use crate::sns::{self, Control, Envelope, Notification};
-use crate::{Format, Message, Settings, detect};
+use crate::{Format, Message, Settings, detect, list};
 
 /// What a message holds.
 #[derive(Debug)]
@@ -86,14 +86,21 @@ enum Opened<'a> {
 fn open<'a>(text: &'a str, settings: &Settings) -> Result<Opened<'a>, Stop> {
     let not_json =
         |error: afterimage_json::Error| Stop { format: None, spot: Spot::Byte(error.offset()), problem: error.into() };
-    let mut scanner = Scanner::new(text);
+    let mut scanner = Scanner::within(text, NESTING_MAX);
     scanner.skip_whitespace();
     if scanner.peek() == Some(b'{') {
         let fields = Fields::scan(&mut scanner).map_err(not_json)?;
         scanner.finish().map_err(not_json)?;
         return open_object(fields.map_err(|fault| Stop::from_fault(None, fault))?, settings);
     }
-    let raw = Raw::parse(text).map_err(not_json)?;
+    let raw = match Raw::parse_within(text, NESTING_MAX) {
+        Ok(raw) => raw,
+        // The events of a list stand for themselves: one that is refused keeps no other from the trail.
+        Err(error) => match list::split(text, settings.limits.events, NESTING_MAX - 1) {
+            Some(elements) => return Ok(Opened::Events(Queue::list(elements))),
+            None => return Err(not_json(error)),
+        },
+    };
     match raw.kind() {
         Kind::Array => Ok(Opened::Events(open_list(raw, settings)?)),
         Kind::String => Ok(Opened::Text(raw.string().unwrap_or_default())),
@@ -110,7 +117,7 @@ fn open_list<'a>(raw: Raw<'a>, settings: &Settings) -> Result<Queue<'a>, Stop> {
     if list.len() > limit {
         return Err(Stop::whole(None, Problem::TooManyEvents { limit }));
     }
-    Ok(Queue::list(list))
+    Ok(Queue::list(list.into_iter().map(Ok).collect()))
 }
 
 fn open_object<'a>(mut fields: Fields<'a>, settings: &Settings) -> Result<Opened<'a>, Stop> {

@@ -2,10 +2,11 @@
 
 use std::vec;
 
-use afterimage_json::{Pointer, Raw};
+use afterimage_json::Pointer;
 
 use crate::delivery::Delivery;
 use crate::fields::Fields;
+use crate::list::Element;
 use crate::refusal::{Fault, Layer, Place, Problem, Refusal, Spot};
 use crate::{ChangeEvent, Format, detect, native, sequin};
 
@@ -23,7 +24,7 @@ pub(crate) enum Queue<'a> {
     /// One event, not in a list.
     One(Option<Fields<'a>>),
     /// Elements of a list, and the number of the next.
-    List(vec::IntoIter<Raw<'a>>, usize),
+    List(vec::IntoIter<Element<'a>>, usize),
 }
 
 impl<'a> Queue<'a> {
@@ -31,7 +32,7 @@ impl<'a> Queue<'a> {
         Self::One(Some(fields))
     }
 
-    pub(crate) fn list(elements: Vec<Raw<'a>>) -> Self {
+    pub(crate) fn list(elements: Vec<Element<'a>>) -> Self {
         Self::List(elements.into_iter(), 0)
     }
 }
@@ -82,7 +83,15 @@ impl<'a> Iterator for Events<'a> {
                 let element = elements.next()?;
                 let index = *next;
                 *next += 1;
-                (Fields::of(element, &[]), Some(index))
+                match element {
+                    Ok(element) => (Fields::of(element, &[]), Some(index)),
+                    Err(flaw) => {
+                        let place = Place { layer: self.layer, spot: Spot::Byte(flaw.offset) };
+                        let format = self.delivery.settings.format;
+                        let problem = flaw.error.into();
+                        return Some(Err(Refusal { format, event_index: Some(index), place, problem }));
+                    }
+                }
             }
         };
         Some(self.read(fields, index))

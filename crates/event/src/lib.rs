@@ -38,6 +38,7 @@ mod events;
 mod fields;
 mod format;
 mod limits;
+mod list;
 mod message;
 mod native;
 mod origin;
@@ -47,11 +48,15 @@ mod sequin;
 mod sns;
 mod time;
 
-pub use change::{Actor, ChangeEvent, EventId, IdOrigin, Op, ParseOpError, Position, RecordKey, TimeOrigin};
+pub use change::{
+    Actor, Aside, AsideKind, ChangeEvent, EventId, IdOrigin, Op, ParseOpError, Position, RecordKey, TimeOrigin,
+};
 pub use decode::{Contents, Layers, decode};
 pub use events::Events;
 pub use format::{Format, ParseFormatError};
-pub use limits::{ID_BYTES_MAX, LAYERS_MAX, Limits, MEMBERS_MAX, NAME_BYTES_MAX, RECORD_ID_PARTS_MAX, UNKNOWN_MAX};
+pub use limits::{
+    ID_BYTES_MAX, LAYERS_MAX, Limits, MEMBERS_MAX, NAME_BYTES_MAX, NESTING_MAX, RECORD_ID_PARTS_MAX, UNKNOWN_MAX,
+};
 pub use message::{DEFAULT_NAME, Message, NoRecordKeys, RecordKeys, Settings};
 pub use origin::{Origin, OriginError};
 pub use refusal::{Layer, Place, Problem, Refusal, Spot};

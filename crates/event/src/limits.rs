@@ -15,6 +15,12 @@ pub const UNKNOWN_MAX: usize = 1_000;
 /// Most top-level members of an event or an envelope; images may have any number.
 pub const MEMBERS_MAX: usize = 1_000;
 
+/// Deepest nesting of a message, of each text in it by itself. `serde_json` reads [`afterimage_json::DEPTH_MAX`] levels, and
+/// what is kept of an event lies deeper than it came: a value of its images up to five levels deeper in an answer
+/// (`items`, entry, `changes`, change, `old`) than in the image, an unknown member of it three (`context`, `extra`). What
+/// is taken in must be readable ever after, so there is room for both and for more.
+pub const NESTING_MAX: usize = 100;
+
 /// Most envelopes and strings around an event: a body in a notification is one.
 pub const LAYERS_MAX: usize = 4;
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use afterimage_json::{Pointer, Raw};
 
 use crate::actor;
-use crate::change::{ChangeEvent, Op, ParseOpError, Position, RecordKey, TimeOrigin};
+use crate::change::{AsideKind, ChangeEvent, Op, ParseOpError, Position, RecordKey, TimeOrigin};
 use crate::context::Context;
 use crate::delivery::Delivery;
 use crate::fields::{Field, Fields};
@@ -54,6 +54,7 @@ pub(crate) fn read<'a>(
     let labels = fields.take(&["labels"])?.map(|field| field.object()).transpose()?;
     let unknown = fields.take(&["unknown"])?.map(unknown).transpose()?.unwrap_or_default();
     fields.rest().for_each(|(name, value)| context.keep(name, value.as_str()));
+    let (context, asides) = context.into_json()?;
 
     Ok(ChangeEvent {
         id: delivery.event_id(id, index),
@@ -65,7 +66,8 @@ pub(crate) fn read<'a>(
         position: seq.or_else(|| delivery.position()),
         transaction,
         actor,
-        context: context.into_json()?,
+        context,
+        asides,
         labels,
         before: before.map(|image| Cow::Borrowed(image.as_str())),
         after: after.map(|image| Cow::Borrowed(image.as_str())),
@@ -106,7 +108,7 @@ fn images<'a>(
     context: &mut Context<'a>,
 ) -> Result<(Option<Raw<'a>>, Option<Raw<'a>>), Fault> {
     let mut keep = |field: Option<Field<'a>>| {
-        field.into_iter().for_each(|field| context.keep(field.name, field.raw.as_str()));
+        field.into_iter().for_each(|field| context.keep_aside(AsideKind::Image, field.name, field.raw.as_str()));
     };
     let raw = |field: Option<Field<'a>>| field.map(|field| field.raw);
     let missing = |at: &[&str], expected| Err(Fault::new(at, Problem::MissingImage(expected)));

@@ -6,7 +6,7 @@ use std::fmt;
 use afterimage_json::{ErrorKind, Pointer};
 
 use crate::Format;
-use crate::limits::{LAYERS_MAX, MEMBERS_MAX};
+use crate::limits::{LAYERS_MAX, MEMBERS_MAX, NESTING_MAX};
 
 /// A message, or one event of it, that cannot be understood: what it was taken for, where, and what was expected.
 ///
@@ -134,7 +134,7 @@ pub enum Problem {
     #[error("expected each key once in an object: which value holds is anybody's guess")]
     DuplicateKey,
     /// Nested too deep.
-    #[error("expected at most {} levels of nesting", afterimage_json::DEPTH_MAX)]
+    #[error("expected at most {NESTING_MAX} levels of nesting")]
     TooDeep,
     /// The body is too long.
     #[error("expected at most {limit_bytes} bytes")]

@@ -14,7 +14,7 @@ use std::collections::{HashMap, HashSet};
 use afterimage_json::{Pointer, Raw};
 
 use crate::actor;
-use crate::change::{ChangeEvent, Op, Position, RecordKey, TimeOrigin};
+use crate::change::{AsideKind, ChangeEvent, Op, Position, RecordKey, TimeOrigin};
 use crate::context::{Context, Object};
 use crate::delivery::Delivery;
 use crate::fields::{Field, Fields};
@@ -68,9 +68,11 @@ pub(crate) fn read<'a>(
 
     let left: Vec<_> = metadata.rest().collect();
     if !left.is_empty() {
-        context.keep("metadata", Object::of(&left));
+        // The sink, its consumer, what it was enriched with: another sink says other things of the same change.
+        context.keep_aside(AsideKind::Carrier, "metadata", Object::of(&left));
     }
     fields.rest().for_each(|(name, value)| context.keep(name, value.as_str()));
+    let (context, asides) = context.into_json()?;
 
     Ok(ChangeEvent {
         id: delivery.event_id(id, index),
@@ -82,7 +84,8 @@ pub(crate) fn read<'a>(
         position: position.or_else(|| delivery.position()),
         transaction,
         actor,
-        context: context.into_json()?,
+        context,
+        asides,
         labels: None,
         before,
         after,
@@ -167,7 +170,7 @@ fn changes_of<'a>(op: Op, field: Option<Field<'a>>, context: &mut Context<'a>) -
     if op == Op::Update {
         return Ok(Some(changes));
     }
-    context.keep(field.name, changes.as_str());
+    context.keep_aside(AsideKind::Image, field.name, changes.as_str());
     Ok(None)
 }
 

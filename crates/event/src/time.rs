@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::SignedDuration;
 use jiff::civil::DateTime;
 use jiff::fmt::temporal::Pieces;
 
@@ -74,9 +73,44 @@ impl FromStr for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moment = EPOCH.checked_add(SignedDuration::from_micros(self.0)).map_err(|_| fmt::Error)?;
-        write!(f, "{moment:.6}Z")
+        // By hand: several are written for every entry.
+        let (second, micros) = (self.0.div_euclid(1_000_000), self.0.rem_euclid(1_000_000));
+        let (day, second) = (second.div_euclid(86_400), second.rem_euclid(86_400));
+        let (year, month, day) = civil(day);
+        let parts = [
+            (0, 4, year),
+            (5, 2, month),
+            (8, 2, day),
+            (11, 2, second / 3_600),
+            (14, 2, second / 60 % 60),
+            (17, 2, second % 60),
+            (20, 6, micros),
+        ];
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        for (start, digits, mut number) in parts {
+            for digit in text[start..start + digits].iter_mut().rev() {
+                *digit = b'0' + (number % 10) as u8;
+                number /= 10;
+            }
+        }
+        // Digits are ASCII.
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
+}
+
+/// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar
+/// (<https://howardhinnant.github.io/date_algorithms.html#civil_from_days>): years begin in March, so that leap days come
+/// last.
+fn civil(day: i64) -> (i64, i64, i64) {
+    const DAYS_OF_400_YEARS: i64 = 146_097;
+    let day = day + 719_468;
+    let (era, day) = (day.div_euclid(DAYS_OF_400_YEARS), day.rem_euclid(DAYS_OF_400_YEARS));
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (era * 400 + year + next, month, day)
 }
 
 #[cfg(test)]
@@ -94,6 +128,15 @@ mod tests {
             ("0001-01-01T00:00:00-01:00", "0001-01-01T01:00:00.000000Z"),
         ] {
             assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_day_is_shown_as_the_calendar_has_it() {
+        for day in (MICROS_MIN / 86_400_000_000..=MICROS_MAX / 86_400_000_000).step_by(11) {
+            let micros = day * 86_400_000_000 + 86_399_999_999;
+            let moment = EPOCH.checked_add(jiff::SignedDuration::from_micros(micros)).unwrap();
+            assert_eq!(Timestamp(micros).to_string(), format!("{moment:.6}Z"));
         }
     }
 

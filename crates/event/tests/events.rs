@@ -7,7 +7,8 @@ mod common;
 use std::sync::Arc;
 
 use afterimage_event::{
-    Actor, Contents, ControlKind, IdOrigin, Layers, Message, Op, Origin, RecordKeys, Settings, TimeOrigin, decode,
+    Actor, Contents, ControlKind, IdOrigin, Layer, Layers, Message, Op, Origin, RecordKeys, Settings, Spot, TimeOrigin,
+    decode,
 };
 use afterimage_json::Pointer;
 use common::{MESSAGE_ID, SENT_AT, message, read, read_one, read_one_of, time};
@@ -47,6 +48,26 @@ fn events_of_a_list_that_have_no_id_are_numbered_by_their_place() {
             let numbered = |index| Some(format!("{id}#{index}"));
             assert_eq!(ids, [Some("own".to_owned()), numbered(1), None, numbered(3)]);
         });
+    }
+}
+
+#[test]
+fn an_event_of_a_list_that_is_refused_for_its_text_keeps_no_other_from_being_read() {
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    for (flaw, code) in [(r#"{"a":1,"a":2}"#, "duplicate_key"), (r#"{"a":"\ud800"}"#, "not_json"), (&deep, "too_deep")]
+    {
+        let list = format!(" [{UPDATE}, {flaw} ,{UPDATE}]");
+        for (body, layer) in [(list.clone(), Layer::Body), (notification(&list, ""), Layer::SnsMessage(1))] {
+            read(&message(&body), &Settings::default(), |events| {
+                let events = events.unwrap();
+                let refused = events[1].as_ref().unwrap_err();
+                assert_eq!((refused.event_index, refused.code(), refused.place.layer), (Some(1), code, layer));
+                let Spot::Byte(offset) = refused.place.spot else { panic!("{refused}") };
+                let start = list.find(flaw).unwrap();
+                assert!((start..start + flaw.len()).contains(&offset), "{refused}");
+                assert!(events[0].is_ok() && events[2].as_ref().unwrap().id.value.ends_with("#2"));
+            });
+        }
     }
 }
 

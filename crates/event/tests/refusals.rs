@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use afterimage_event::{
-    Format, ID_BYTES_MAX, LAYERS_MAX, Layer, Limits, MEMBERS_MAX, NAME_BYTES_MAX, Problem, RECORD_ID_PARTS_MAX,
-    RecordKeys, Refusal, Settings, Spot, UNKNOWN_MAX,
+    Format, ID_BYTES_MAX, LAYERS_MAX, Layer, Limits, MEMBERS_MAX, NAME_BYTES_MAX, NESTING_MAX, Problem,
+    RECORD_ID_PARTS_MAX, RecordKeys, Refusal, Settings, Spot, UNKNOWN_MAX,
 };
-use afterimage_json::{DEPTH_MAX, Pointer};
+use afterimage_json::Pointer;
 use common::{message, read, refusal_of};
 use serde_json::json;
 
@@ -69,7 +69,7 @@ fn table() -> Vec<(String, Option<Format>, Spot, &'static str)> {
         |member: &str, value: &str, spot: &str, code| (sequin(member, value), Some(Format::Sequin), at(spot), code);
     let sns_at = |member: &str, value: &str, spot: &str, code| (sns(member, value), Some(Format::Sns), at(spot), code);
     let unread = |body: &str, spot, code| (body.to_owned(), None, spot, code);
-    let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
+    let deep = format!("{{\"a\":{}1{}}}", "[".repeat(200), "]".repeat(200));
     let crowded: Vec<_> = (0..=MEMBERS_MAX).map(|n| format!("\"m{n}\":1")).collect();
     vec![
         unread("", Spot::Byte(0), "not_json"),
@@ -78,7 +78,7 @@ fn table() -> Vec<(String, Option<Format>, Spot, &'static str)> {
         unread("{\"tableName\":\"users\",", Spot::Byte(21), "not_json"),
         unread("{\"a\":1,\"a\":2}", Spot::Byte(7), "duplicate_key"),
         unread("{\"after\":{\"b\":[{\"x\":1,\"\\u0078\":1}]}}", Spot::Byte(22), "duplicate_key"),
-        unread(&deep, Spot::Byte(DEPTH_MAX), "too_deep"),
+        unread(&deep, Spot::Byte(4 + NESTING_MAX), "too_deep"),
         unread(&format!("{{{}}}", crowded.join(",")), at(""), "too_many_members"),
         unread("7", at(""), "unknown_shape"),
         unread("true", at(""), "unknown_shape"),

@@ -105,7 +105,7 @@ impl<'a, F: FnMut(&str)> Canonicalizer<'a, F> {
     fn pass_value(&mut self, out: &mut Vec<u8>) {
         match self.peek() {
             Some(b'"') => {
-                if !self.pass_plain_string() {
+                if !self.pass_canonical_string() {
                     self.write_escaped_string(out, false);
                 }
             }
@@ -220,7 +220,23 @@ impl<'a, F: FnMut(&str)> Canonicalizer<'a, F> {
         is_plain
     }
 
-    #[cold]
+    /// Passes a string whose escapes, if it has any, are those that [`push_quoted`] writes.
+    #[inline]
+    fn pass_canonical_string(&mut self) -> bool {
+        let bytes = self.text.as_bytes();
+        let mut end = find_special(bytes, self.pos + 1);
+        while let (Some(b'\\'), Some(b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't')) =
+            (bytes.get(end), bytes.get(end + 1))
+        {
+            end = find_special(bytes, end + 2);
+        }
+        let is_canonical = bytes.get(end) == Some(&b'"');
+        if is_canonical {
+            self.pos = end + 1;
+        }
+        is_canonical
+    }
+
     #[inline(never)]
     fn write_escaped_string(&mut self, out: &mut Vec<u8>, is_key: bool) -> &'a str {
         self.flush(out);
@@ -292,5 +308,15 @@ mod tests {
         canonical(Raw::parse(text).unwrap(), &mut out);
         let expected = "{\"\":{},\"a/\":\"A\\n\\u001f😀\\\"\",\"b\":[1.5,0,100]}";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
+
+        // Each escape by itself and behind others, which are left as they are.
+        for before in ["", r#"x\\ \"\n\b\f\r\t"#] {
+            for (spelled, expected) in [(r"\u000a", r"\n"), (r"\u0022", r#"\""#), (r"\/", "/"), (r"\u001F", r"\u001f")]
+            {
+                let mut out = Vec::new();
+                canonical(Raw::parse(&format!("\"{before}{spelled}\"")).unwrap(), &mut out);
+                assert_eq!(String::from_utf8(out).unwrap(), format!("\"{before}{expected}\""));
+            }
+        }
     }
 }

@@ -41,6 +41,32 @@ impl Marks {
         }
     }
 
+    /// Calls `visit` with the places of special bytes from `pos` on, and with the end; it returns where to go on, or `None`
+    /// to stop there. Bytes that it passes are not visited. Returns where it stopped.
+    #[inline]
+    pub(crate) fn each<E>(
+        &mut self,
+        bytes: &[u8],
+        mut pos: usize,
+        mut visit: impl FnMut(usize) -> Result<Option<usize>, E>,
+    ) -> Result<usize, E> {
+        loop {
+            let start = pos / 64 * 64;
+            let mut hits = self.block(bytes, pos / 64) & !0 << (pos - start);
+            pos = start + 64;
+            while hits != 0 {
+                let at = start + hits.trailing_zeros() as usize;
+                let Some(next) = visit(at)? else { return Ok(at) };
+                if next - start >= 64 {
+                    pos = next;
+                    break;
+                }
+                // Only the bits wait for each other, not what is done with them.
+                hits &= !0 << (next - start);
+            }
+        }
+    }
+
     #[inline]
     fn block(&mut self, bytes: &[u8], block: usize) -> u64 {
         match self.blocks.get(block.wrapping_sub(self.first)) {

@@ -5,6 +5,27 @@ use crate::marks::Marks;
 use crate::swar::{block, find_special};
 use crate::{Error, ErrorKind};
 use std::borrow::Cow;
+use std::ops::Range;
+
+/// What a backslash and this byte stand for; 0 for what is no escape of two bytes.
+const SHORT_ESCAPES: [u8; 256] = {
+    let mut table = [0; 256];
+    table[b'"' as usize] = b'"';
+    table[b'\\' as usize] = b'\\';
+    table[b'/' as usize] = b'/';
+    table[b'b' as usize] = 0x08;
+    table[b'f' as usize] = 0x0C;
+    table[b'n' as usize] = b'\n';
+    table[b'r' as usize] = b'\r';
+    table[b't' as usize] = b'\t';
+    table
+};
+
+/// The byte that the two at `pos` stand for, the first of which is a backslash; 0 if they are not all of an escape.
+#[inline]
+fn short_escape(bytes: &[u8], pos: usize) -> u8 {
+    bytes.get(pos + 1).map_or(0, |byte| SHORT_ESCAPES[usize::from(*byte)])
+}
 
 /// Checks the text of a string from `pos`, just after its opening quote. Returns where the text goes on after its closing
 /// quote.
@@ -14,7 +35,7 @@ pub(crate) fn scan(bytes: &[u8], pos: usize, marks: &mut Marks) -> Result<usize,
     if bytes.get(end) == Some(&b'"') {
         return Ok(end + 1);
     }
-    scan_escaped(bytes, end)
+    scan_escaped(bytes, end, marks)
 }
 
 /// [`scan`] that hashes the text after unescaping. Returns the hash first.
@@ -31,49 +52,35 @@ pub(crate) fn scan_key(text: &str, start: usize, marks: &mut Marks) -> Result<(u
         let key = u128::from_le_bytes(block) & ((1 << (8 * length)) - 1);
         return Ok((hash_block(0, key, length), end + 1));
     }
-    scan_odd_key(text, start)
+    scan_odd_key(text, start, marks)
 }
 
 /// A key that is long, has escapes or stands at the end of the text.
 #[inline(never)]
-fn scan_odd_key(text: &str, start: usize) -> Result<(u32, usize), Error> {
-    let end = scan_escaped(text.as_bytes(), start)?;
+fn scan_odd_key(text: &str, start: usize, marks: &mut Marks) -> Result<(u32, usize), Error> {
+    let end = scan_escaped(text.as_bytes(), start, marks)?;
     Ok((hash_bytes(proven_text(&text[start..end - 1]).as_bytes()), end))
 }
 
 #[inline(never)]
-fn scan_escaped(bytes: &[u8], mut pos: usize) -> Result<usize, Error> {
-    loop {
-        pos = find_special(bytes, pos);
-        match bytes.get(pos) {
-            None => return Err(Error::new(pos, ErrorKind::UnexpectedEnd)),
-            Some(b'"') => return Ok(pos + 1),
-            Some(b'\\') => match bytes.get(pos + 1) {
-                // The common ones, without making their character.
-                Some(b'"' | b'\\' | b'/' | b'n' | b't' | b'r') => pos += 2,
-                _ => pos = escape(bytes, pos)?.1,
-            },
-            Some(_) => return Err(Error::new(pos, ErrorKind::ControlCharacter)),
-        }
-    }
+fn scan_escaped(bytes: &[u8], pos: usize, marks: &mut Marks) -> Result<usize, Error> {
+    let end = marks.each(bytes, pos, |at| match bytes.get(at) {
+        None => Err(Error::new(at, ErrorKind::UnexpectedEnd)),
+        Some(b'"') => Ok(None),
+        Some(b'\\') if short_escape(bytes, at) != 0 => Ok(Some(at + 2)),
+        Some(b'\\') => long_escape(bytes, at).map(|(_, next)| Some(next)),
+        Some(_) => Err(Error::new(at, ErrorKind::ControlCharacter)),
+    })?;
+    Ok(end + 1)
 }
 
-/// Reads the escape whose backslash stands at `pos`: its character, and where the text goes on.
-fn escape(bytes: &[u8], pos: usize) -> Result<(char, usize), Error> {
-    let character = match bytes.get(pos + 1) {
-        None => return Err(Error::new(pos + 1, ErrorKind::UnexpectedEnd)),
-        Some(b'"') => '"',
-        Some(b'\\') => '\\',
-        Some(b'/') => '/',
-        Some(b'b') => '\u{8}',
-        Some(b'f') => '\u{c}',
-        Some(b'n') => '\n',
-        Some(b'r') => '\r',
-        Some(b't') => '\t',
-        Some(b'u') => return unicode_escape(bytes, pos),
-        Some(_) => return Err(Error::new(pos, ErrorKind::BadEscape)),
-    };
-    Ok((character, pos + 2))
+/// Reads the escape whose backslash stands at `pos`, if it is none of two bytes: its character, and where the text goes on.
+fn long_escape(bytes: &[u8], pos: usize) -> Result<(char, usize), Error> {
+    match bytes.get(pos + 1) {
+        None => Err(Error::new(pos + 1, ErrorKind::UnexpectedEnd)),
+        Some(b'u') => unicode_escape(bytes, pos),
+        Some(_) => Err(Error::new(pos, ErrorKind::BadEscape)),
+    }
 }
 
 fn unicode_escape(bytes: &[u8], pos: usize) -> Result<(char, usize), Error> {
@@ -118,27 +125,56 @@ fn hex4(bytes: &[u8], pos: usize) -> Result<u16, Error> {
 /// the start of `quoted_inner`.
 pub fn unescape(quoted_inner: &str) -> Result<Cow<'_, str>, Error> {
     let bytes = quoted_inner.as_bytes();
-    let mut pos = find_special(bytes, 0);
-    if pos == bytes.len() {
+    let first = find_special(bytes, 0);
+    if first == bytes.len() {
         return Ok(Cow::Borrowed(quoted_inner));
     }
-    let mut out = String::with_capacity(bytes.len());
-    let mut copied = 0;
-    while pos < bytes.len() {
-        match bytes[pos] {
-            b'\\' => {
-                out.push_str(&quoted_inner[copied..pos]);
-                let (character, next) = escape(bytes, pos)?;
-                out.push(character);
-                copied = next;
-                pos = find_special(bytes, next);
-            }
-            b'"' => return Err(Error::new(pos, ErrorKind::Expected("`\\` before a quote inside a string"))),
-            _ => return Err(Error::new(pos, ErrorKind::ControlCharacter)),
+    // Bytes, checked once at the end, and room for a whole chunk behind the last one.
+    let mut out = vec![0; bytes.len() + CHUNK_BYTES];
+    let (mut length, mut copied) = (0, 0);
+    Marks::default().each(bytes, first, |at| {
+        copy(bytes, copied..at, &mut out, length);
+        length += at - copied;
+        match bytes.get(at) {
+            None => return Ok(None),
+            Some(b'\\') => {}
+            Some(b'"') => return Err(Error::new(at, ErrorKind::Expected("`\\` before a quote inside a string"))),
+            Some(_) => return Err(Error::new(at, ErrorKind::ControlCharacter)),
         }
+        copied = match short_escape(bytes, at) {
+            0 => {
+                let (character, next) = long_escape(bytes, at)?;
+                length += character.encode_utf8(&mut out[length..]).len();
+                next
+            }
+            byte => {
+                out[length] = byte;
+                length += 1;
+                at + 2
+            }
+        };
+        Ok(Some(copied))
+    })?;
+    out.truncate(length);
+    // Whole characters come out of text, so this cannot fail.
+    String::from_utf8(out).map(Cow::Owned).map_err(|_| Error::new(0, ErrorKind::BadEscape))
+}
+
+/// What is copied at once: mostly all that stands between two escapes.
+const CHUNK_BYTES: usize = 32;
+
+/// Copies a stretch of `bytes` to `out` from `to` on; what follows it there is overwritten later.
+#[inline]
+fn copy(bytes: &[u8], stretch: Range<usize>, out: &mut [u8], to: usize) {
+    let length = stretch.len();
+    if length <= CHUNK_BYTES
+        && let Some(chunk) = bytes[stretch.start..].first_chunk::<CHUNK_BYTES>()
+        && let Some(room) = out[to..].first_chunk_mut::<CHUNK_BYTES>()
+    {
+        *room = *chunk;
+        return;
     }
-    out.push_str(&quoted_inner[copied..]);
-    Ok(Cow::Owned(out))
+    out[to..to + length].copy_from_slice(&bytes[stretch]);
 }
 
 /// Appends `text` to `out` as a JSON string, quotes included. Only what must be escaped is.

@@ -12,7 +12,13 @@ pub struct Digest(pub [u8; 16]);
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let mut digits = [0; 32];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+            pair.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        }
+        // Digits are ASCII.
+        f.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -98,15 +104,18 @@ pub struct Entry {
     pub content: String,
 }
 
+impl OrderKey {
+    pub(crate) fn new(occurred_at: Timestamp, position: Option<&Position>, identity: &Identity) -> Self {
+        let position = position.map(Position::sort_key).unwrap_or_default();
+        Self { occurred_at, position, identity: identity.clone() }
+    }
+}
+
 impl Entry {
     /// Where it stands in the order of its record.
     #[must_use]
     pub fn order_key(&self) -> OrderKey {
-        OrderKey {
-            occurred_at: self.occurred_at,
-            position: self.position.as_ref().map(Position::sort_key).unwrap_or_default(),
-            identity: self.identity.clone(),
-        }
+        OrderKey::new(self.occurred_at, self.position.as_ref(), &self.identity)
     }
 
     /// Bytes it holds in memory, roughly: for bounds on what is in flight.

@@ -1,11 +1,11 @@
 use afterimage_diff::{
     CompareError, Delta, DigestKey, Images, Mutation, RuledChange, Rules, Values, Verdict, delta, redact_object,
 };
-use afterimage_event::{ChangeEvent, Op, Position, TimeOrigin, Timestamp};
+use afterimage_event::{Actor, ChangeEvent, Op, Position, TimeOrigin, Timestamp};
 use afterimage_json::{Raw, push_quoted};
 
 use crate::assemble::Parts;
-use crate::{Digest, Entry, Identity};
+use crate::{Digest, Entry, Identity, context};
 
 /// What the trail keeps of a change event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,14 +37,14 @@ pub fn keep(event: &ChangeEvent<'_>, rules: &Rules, now: Timestamp, revision: u3
     if delta.verdict == Verdict::Unchanged {
         return Ok(Kept::Unchanged);
     }
-    let context = event.context.as_deref().map(redact_object);
+    let context = context::kept(event, &table, rules.key());
     let labels = event.labels.map(|labels| redact_object(labels.as_str()));
     let parts = Parts {
         rules: rules.digest(),
         record: event.record.clone(),
         identity: Identity {
             event_id: event.id.value.clone(),
-            input_digest: input_digest(event, rules.key()),
+            input_digest: input_digest(event, &delta, rules.key()),
             revision,
             published_at: event.published_at,
         },
@@ -150,31 +150,42 @@ fn push_array(values: &[impl AsRef<str>], out: &mut String) {
 
 /// The digest of an event's data: what its producer said, and nothing of how it came here. A time or a position that the
 /// envelope gave is left out, so a second publish of the same data is the same entry; rules have no part in it.
-fn input_digest(event: &ChangeEvent<'_>, key: &DigestKey) -> Digest {
+///
+/// Images go in by digests of their own, which `delta` mostly has made already.
+fn input_digest(event: &ChangeEvent<'_>, delta: &Delta<'_>, key: &DigestKey) -> Digest {
     let own_time =
-        matches!(event.time_origin, TimeOrigin::Event | TimeOrigin::Commit).then(|| event.occurred_at.to_string());
+        matches!(event.time_origin, TimeOrigin::Event | TimeOrigin::Commit).then(|| event.occurred_at.as_micros());
     let own_position = event.position.as_ref().filter(|_| event.position_is_own);
     let record = &event.record;
     let mut digest = key.input_digest();
     digest.text(Some(&record.tenant)).text(Some(&record.source)).text(Some(&record.table));
-    digest.text(Some(&record.record_id.len().to_string()));
+    digest.number(Some(record.record_id.len() as i64));
     for part in &record.record_id {
         digest.text(Some(part));
     }
-    digest.text(Some(event.op.as_str())).text(own_time.as_deref());
+    digest.text(Some(event.op.as_str())).number(own_time);
     digest.text(own_position.map(|position| position.domain.as_str())).text(own_position.map(Position::value));
     digest.text(event.transaction.as_deref());
-    let actor = event.actor.clone().unwrap_or_default();
+    let nobody = Actor::default();
+    let actor = event.actor.as_ref().unwrap_or(&nobody);
     for part in [&actor.kind, &actor.id, &actor.name, &actor.email, &actor.on_behalf_of] {
         digest.text(part.as_deref());
     }
     digest.json(event.labels);
-    for json in [&event.context, &event.before, &event.after] {
-        match json.as_deref().map(Raw::parse) {
-            None => digest.json(None),
-            Some(Ok(value)) => digest.json(Some(value)),
-            // Proven JSON when the event was read; should that not hold, its text still tells it from other data.
-            Some(Err(_)) => digest.text(json.as_deref()),
+    // Proven JSON when the event was read; should that not hold, its text still tells it from other data.
+    let told = context::told(event);
+    match told.as_deref().map(Raw::parse) {
+        Some(Err(_)) => digest.text(told.as_deref()),
+        context => digest.json(context.and_then(Result::ok)),
+    };
+    for (image, made) in [(&event.before, delta.before_full_digest), (&event.after, delta.after_full_digest)] {
+        match (image, made) {
+            (None, _) => digest.image(None),
+            (Some(_), Some(made)) => digest.image(Some(made)),
+            (Some(image), None) => match Raw::parse(image) {
+                Ok(image) => digest.image(Some(key.full_digest(image))),
+                Err(_) => digest.text(Some(image)),
+            },
         };
     }
     for pointer in &event.unknown {
@@ -212,6 +223,7 @@ mod tests {
             transaction: None,
             actor: None,
             context: None,
+            asides: Vec::new(),
             labels: None,
             before: before.map(Cow::Borrowed),
             after: after.map(Cow::Borrowed),
@@ -260,6 +272,37 @@ mod tests {
         let first = digest(&told, &Rules::default());
         assert_eq!(first, digest(&told, &rules(|block| block.ignore("/u").unwrap().retention("9y").unwrap())));
 
+        let blocks: [fn(RuleBlock) -> RuleBlock; 5] = [
+            |block| block.quiet("/u").unwrap(),
+            |block| block.ignore("/nothing").unwrap(),
+            |block| block.redact("/a", "hmac").unwrap(),
+            |block| block.images("names").unwrap(),
+            |block| block.array("/**", "index").unwrap().quiet("/q").unwrap(),
+        ];
+        for block in blocks {
+            assert_eq!(first, digest(&told, &rules(block)));
+        }
+        // An image that the operation has no use for is data, too; and what is unknown does not hide the rest.
+        for (op, unknown) in [(Op::Insert, ""), (Op::Delete, ""), (Op::Snapshot, ""), (Op::Update, "/u")] {
+            let mut odd = told.clone();
+            odd.op = op;
+            odd.unknown.extend((!unknown.is_empty()).then(|| unknown.parse().unwrap()));
+            let first = digest(&odd, &Rules::default());
+            for block in blocks {
+                assert_eq!(first, digest(&odd, &rules(block)), "{op}");
+            }
+            for side in [
+                |event: &mut ChangeEvent<'_>| event.before = None,
+                |event: &mut ChangeEvent<'_>| {
+                    event.after = Some(Cow::Borrowed(r#"{"a":3,"u":9}"#));
+                },
+            ] {
+                let mut other = odd.clone();
+                side(&mut other);
+                assert_ne!(first, digest(&other, &Rules::default()), "{op}");
+            }
+        }
+
         let mut respelled = told.clone();
         respelled.after = Some(Cow::Borrowed(r#"{"u":2e0, "a":2}"#));
         respelled.published_at = moment(999);
@@ -281,7 +324,7 @@ mod tests {
             |event| event.transaction = Some("tx".into()),
             |event| event.context = Some(Cow::Borrowed(r#"{"ip":"::1"}"#)),
             |event| event.before = Some(Cow::Borrowed("{}")),
-            |event| event.actor = Some(afterimage_event::Actor { id: Some("u".into()), ..Default::default() }),
+            |event| event.actor = Some(Actor { id: Some("u".into()), ..Default::default() }),
         ];
         for (index, other) in others.into_iter().enumerate() {
             let mut changed = told.clone();

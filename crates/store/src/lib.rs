@@ -4,6 +4,7 @@ mod assemble;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod content;
+mod context;
 mod entry;
 mod error;
 mod keep;

@@ -31,11 +31,7 @@ impl IndexRow {
     /// Where it stands in the order of its record.
     #[must_use]
     pub fn order_key(&self) -> OrderKey {
-        OrderKey {
-            occurred_at: self.occurred_at,
-            position: self.position.as_ref().map(Position::sort_key).unwrap_or_default(),
-            identity: self.identity.clone(),
-        }
+        OrderKey::new(self.occurred_at, self.position.as_ref(), &self.identity)
     }
 }
 

@@ -28,6 +28,7 @@ fn event<'a>(n: i64, op: Op, before: Option<&'a str>, after: Option<&'a str>) ->
         transaction: None,
         actor: None,
         context: None,
+        asides: Vec::new(),
         labels: None,
         before: before.map(Cow::Borrowed),
         after: after.map(Cow::Borrowed),
@@ -99,4 +100,33 @@ async fn every_state_folds_to_the_image_that_was_sent() {
     }
     let page = trail.history(&query, &Listing { limit: 1000, ..Listing::default() }).await.unwrap();
     assert!(page.items.iter().all(|item| item.flags.is_empty()));
+}
+
+#[tokio::test]
+async fn what_was_unknown_for_a_while_is_no_gap() {
+    let block = RuleBlock::new("all", "*", "*").images("changes").unwrap();
+    let rules = Rules::new(vec![block], DigestKey::published()).unwrap();
+    let store = Arc::new(MemoryStore::new());
+    let image = |n: i64| format!(r#"{{"bio":"long","n":{n}}}"#);
+    for n in 1..4 {
+        let (before, after) = (image(n - 1), image(n));
+        let mut event = match n {
+            1 => event(n, Op::Insert, None, Some(&after)),
+            _ => event(n, Op::Update, Some(&before), Some(&after)),
+        };
+        if n == 2 {
+            event.unknown = vec!["/bio".parse().unwrap()];
+        }
+        let Kept::Entry(entry) = keep(&event, &rules, moment(9), 0).unwrap() else {
+            panic!("event {n} changes something")
+        };
+        let arrival = Arrival { worker: "w".into(), at: moment(9) };
+        assert_eq!(store.append(&[Arc::from(*entry)], &arrival).await, [Ok(())]);
+    }
+    let trail = Trail::with_clock(store as Arc<dyn Store>, || moment(9));
+    let query = RecordQuery { tenant: "t".into(), source: None, table: "orders".into(), record_id: vec!["1".into()] };
+    for n in [2, 3] {
+        let view = trail.state(&query, moment(n)).await.unwrap();
+        assert_eq!((view.unknown.as_slice(), view.flags.len()), (&["/bio".to_owned()][..], 0), "{n}");
+    }
 }

@@ -9,7 +9,7 @@ use afterimage_json::{Canonicalizer, Raw, canonical, unescape};
 use super::matcher::{Cursor, Matcher, State};
 use super::rewrite::without_quiet;
 use super::secrets::is_secret_name;
-use crate::DigestKey;
+use crate::{DigestKey, FullDigest};
 
 /// How many members of the image before are looked through for the one that the image after has next.
 const RESYNC_MEMBERS_MAX: usize = 8;
@@ -19,8 +19,8 @@ const MEMBERS_EXPECTED: usize = 48;
 
 /// The digests of the images of one event, of their canonical texts without quiet parts; and what was seen on the way.
 pub(crate) struct Digests {
-    pub(crate) before: Option<[u8; 16]>,
-    pub(crate) after: Option<[u8; 16]>,
+    pub(crate) before: Option<FullDigest>,
+    pub(crate) after: Option<FullDigest>,
     /// Does an image have a name of a secret, at any depth?
     pub(crate) has_secrets: bool,
 }
@@ -31,8 +31,15 @@ impl Digests {
         let mut has_secrets = false;
         let before = before.map(|image| Canonical::new(image, None, matcher, &mut has_secrets));
         let after = after.map(|image| Canonical::new(image, before.as_ref(), matcher, &mut has_secrets));
-        let digest = |image: Canonical<'_>| key.image_digest(&image.text);
-        Self { after: after.map(digest), before: before.map(digest), has_secrets }
+        let text = |image: Option<Canonical<'_>>| image.map(|image| image.text);
+        let (before, after) = match (text(before), text(after)) {
+            (Some(before), Some(after)) => {
+                let (before, after) = key.image_digests(&before, &after);
+                (Some(before), Some(after))
+            }
+            (before, after) => (before.map(|text| key.image_digest(&text)), after.map(|text| key.image_digest(&text))),
+        };
+        Self { before, after, has_secrets }
     }
 }
 

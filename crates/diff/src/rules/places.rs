@@ -11,7 +11,8 @@ const PLACES_BYTES_MAX: usize = 16 * 1024;
 /// Places in a document, each once, sorted. Every place added is in the list or lies below one that is.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
-    pointers: BTreeSet<Pointer>,
+    /// As text: most places added are in the list already once it names parents, and need not be copied to be found.
+    pointers: BTreeSet<String>,
     bytes: usize,
     depth_max: Option<usize>,
 }
@@ -19,13 +20,10 @@ pub(crate) struct Places {
 impl Places {
     /// Adds a place.
     pub(crate) fn push(&mut self, place: &Pointer) {
-        let place = match self.depth_max {
-            Some(depth) => place.segments().take(depth).collect(),
-            None => place.clone(),
-        };
-        let bytes = size_bytes(&place);
-        if self.pointers.insert(place) {
-            self.bytes += bytes;
+        let place = self.depth_max.map_or(place.as_str(), |depth| cut(place.as_str(), depth));
+        if !self.pointers.contains(place) {
+            self.bytes += size_bytes(place);
+            self.pointers.insert(place.to_owned());
         }
         while self.bytes > PLACES_BYTES_MAX {
             self.shrink();
@@ -34,22 +32,28 @@ impl Places {
 
     /// The places, sorted, each once.
     pub(crate) fn into_pointers(self) -> Vec<Pointer> {
-        self.pointers.into_iter().collect()
+        // What is cut between names is a pointer.
+        self.pointers.iter().filter_map(|place| place.parse().ok()).collect()
     }
 
     /// Names the parents of the deepest places; the root is the parent of last resort, and always fits.
     fn shrink(&mut self) {
-        let deepest = self.pointers.iter().map(|place| place.segments().count()).max().unwrap_or_default();
+        let deepest = self.pointers.iter().map(|place| place.matches('/').count()).max().unwrap_or_default();
         let depth = deepest.saturating_sub(1);
         self.depth_max = Some(depth);
-        self.pointers = self.pointers.iter().map(|place| place.segments().take(depth).collect()).collect();
-        self.bytes = self.pointers.iter().map(size_bytes).sum();
+        self.pointers = self.pointers.iter().map(|place| cut(place, depth).to_owned()).collect();
+        self.bytes = self.pointers.iter().map(|place| size_bytes(place)).sum();
     }
 }
 
-fn size_bytes(place: &Pointer) -> usize {
+/// The first `depth` names of a pointer.
+fn cut(pointer: &str, depth: usize) -> &str {
+    pointer.match_indices('/').nth(depth).map_or(pointer, |(end, _)| &pointer[..end])
+}
+
+fn size_bytes(place: &str) -> usize {
     // Quotes and a comma in the entry, and a little for the list itself, so that the root counts too.
-    place.as_str().len() + 3
+    place.len() + 3
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use afterimage_json::{Pointer, Raw};
 
 use super::matcher::{Cursor, Effect, Matcher};
-use super::rewrite::{list_quiet, redacted};
+use super::rewrite::{list_quiet, redacted, without_ignored};
 use super::{Images, Places, Retention, RuleBlock};
 use crate::{Arrays, DigestKey};
 
@@ -69,6 +69,22 @@ impl TableRules {
     #[must_use]
     pub fn arrays(&self) -> &Arrays {
         &self.arrays
+    }
+
+    /// Values of a record that stand beside its images, in the same shape, as the trail may show them: without what is
+    /// ignored, and redacted. `None` under [`Images::Names`], which shows no value.
+    #[must_use]
+    pub fn beside<'a>(&self, values: Raw<'a>, key: &DigestKey) -> Option<Cow<'a, str>> {
+        if self.images == Images::Names {
+            return None;
+        }
+        let mut places = Places::default();
+        match without_ignored(values, &self.matcher) {
+            Cow::Borrowed(_) => Some(self.image(values, true, key, &mut places)),
+            Cow::Owned(seen) => {
+                Some(Cow::Owned(self.image(Raw::parse(&seen).ok()?, true, key, &mut places).into_owned()))
+            }
+        }
     }
 
     /// The image as the trail keeps it; as it is, if nothing in it is redacted. Adds to `places` what is.

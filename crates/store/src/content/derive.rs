@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use afterimage_json::{Pointer, Raw, push_quoted};
 
 /// Which side of a change an image stands on.
@@ -21,19 +23,15 @@ pub(crate) fn changes_of_image(image: Raw<'_>, side: Side, redacted: &[String]) 
         out.push(']');
         return out;
     };
-    let mut present = Vec::new();
+    let mut redacted: BTreeSet<&str> = redacted.iter().map(String::as_str).collect();
     for (key, value) in members {
         let path = Pointer::root().child(&key).to_string();
-        let is_redacted = redacted.contains(&path);
-        let redaction = is_redacted.then(|| redaction_shown(value)).flatten();
+        let redaction = redacted.remove(&*path).then(|| redaction_shown(value)).flatten();
         push_change(&path, Some((side, value)), redaction, &mut out);
-        if is_redacted {
-            present.push(path);
-        }
     }
     // A dropped member of the document itself; deeper ones are absent from the value shown above.
-    let is_member = |path: &&String| path.strip_prefix('/').is_some_and(|name| !name.contains('/'));
-    for path in redacted.iter().filter(is_member).filter(|path| !present.contains(path)) {
+    let is_member = |path: &&str| path.strip_prefix('/').is_some_and(|name| !name.contains('/'));
+    for path in redacted.into_iter().filter(is_member) {
         push_change(path, None, Some("drop"), &mut out);
     }
     out.push(']');

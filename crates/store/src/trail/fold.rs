@@ -30,7 +30,9 @@ impl Fold {
 
     /// Takes the next older entry; gives the state once there is an image to start from.
     pub(super) fn step(&mut self, older: Content) -> Result<Option<StateView>, TrailError> {
-        let newer_before = self.newer.last().and_then(|newer| newer.before_digest);
+        // Digests leave out what was unknown, so they tell of a gap only where both sides knew the same.
+        let newer_before =
+            self.newer.last().filter(|newer| newer.unknown == older.unknown).and_then(|newer| newer.before_digest);
         self.gap |= matches!((older.after_digest, newer_before), (Some(left), Some(found)) if left != found);
         if older.op == Op::Delete {
             return Err(unknown(format!("the record was changed after its delete of {}", older.occurred_at)));
