@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
 use crate::error::BuildError;
+use crate::record_id::RecordId;
 use crate::sequence::Sequence;
 
 /// One change of one record, to be told to the trail.
@@ -46,53 +47,6 @@ enum Operation {
     Snapshot,
     Access,
     Ddl,
-}
-
-/// The key of a record: one part or several.
-///
-/// Numbers are taken by their digits, as the trail does with keys it finds in images.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordId(Vec<String>);
-
-impl RecordId {
-    /// Its parts.
-    #[must_use]
-    pub fn parts(&self) -> &[String] {
-        &self.0
-    }
-}
-
-impl Serialize for RecordId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match &self.0[..] {
-            [part] => part.serialize(serializer),
-            parts => parts.serialize(serializer),
-        }
-    }
-}
-
-macro_rules! record_id_from {
-    ($($single:ty),*) => {
-        $(impl From<$single> for RecordId {
-            fn from(part: $single) -> Self {
-                Self(vec![part.to_string()])
-            }
-        })*
-    };
-}
-
-record_id_from!(&str, &String, String, Uuid, i32, u32, i64, u64);
-
-impl<T: ToString, const N: usize> From<[T; N]> for RecordId {
-    fn from(parts: [T; N]) -> Self {
-        Self(parts.iter().map(ToString::to_string).collect())
-    }
-}
-
-impl From<Vec<String>> for RecordId {
-    fn from(parts: Vec<String>) -> Self {
-        Self(parts)
-    }
 }
 
 impl ChangeEvent {

@@ -23,11 +23,13 @@ mod error;
 mod event;
 mod parties;
 mod publisher;
+mod record_id;
 mod sequence;
 mod target;
 
 pub use error::{BuildError, Failure, Reason, Unaccepted};
-pub use event::{ChangeEvent, RecordId};
+pub use event::ChangeEvent;
 pub use parties::{Actor, Context};
 pub use publisher::Publisher;
+pub use record_id::RecordId;
 pub use sequence::Sequence;
