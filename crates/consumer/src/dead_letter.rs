@@ -24,11 +24,14 @@ pub const DETAIL: &str = "afterimage.detail";
 pub const PLACE: &str = "afterimage.place";
 /// Which worker gave it up.
 pub const WORKER: &str = "afterimage.worker";
-/// The indices of the events that failed, when the message held several.
+/// The indices of the events that failed, when the message held several; `,…` at the end when there were more.
 pub const FAILED_EVENTS: &str = "afterimage.failed_events";
 
 /// Longest text of one attribute: the size limit is shared with the body.
 const TEXT_BYTES_MAX: usize = 1024;
+
+/// Ends a list of indices that there was no room for.
+const MORE: &str = ",…";
 
 /// A message on its way to the dead-letter queue.
 #[derive(Clone, Debug)]
@@ -150,5 +153,35 @@ fn failed_events(rejections: &[Rejection]) -> String {
     let mut indices: Vec<usize> = rejections.iter().filter_map(|rejection| rejection.event_index).collect();
     indices.sort_unstable();
     indices.dedup();
-    indices.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
+    let mut text = String::new();
+    for (at, index) in indices.iter().enumerate() {
+        let number = if at == 0 { index.to_string() } else { format!(",{index}") };
+        // Half a number would name another event.
+        if text.len() + number.len() + MORE.len() > TEXT_BYTES_MAX {
+            text.push_str(MORE);
+            break;
+        }
+        text.push_str(&number);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_indices_that_is_too_long_names_only_events_that_failed() {
+        let failed = |count: usize| {
+            let rejection =
+                |n| Rejection { event_index: Some(n), code: "empty", place: String::new(), reason: String::new() };
+            failed_events(&(0..count).map(|n| rejection(n * 7)).collect::<Vec<_>>())
+        };
+        assert_eq!(failed(3), "0,7,14");
+        let text = failed(10_000);
+        assert!(text.len() <= TEXT_BYTES_MAX);
+        let named = text.strip_suffix(MORE).map(|list| list.split(',').map(str::parse::<usize>).collect::<Vec<_>>());
+        let named = named.unwrap_or_default();
+        assert!(named.len() > 100 && named.iter().enumerate().all(|(at, index)| *index == Ok(at * 7)), "{text}");
+    }
 }

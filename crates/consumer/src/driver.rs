@@ -247,7 +247,7 @@ impl Shared {
         };
         let queue::Receipt { answered_at, messages } = receipt;
         let leased_at = Instant::from_std(answered_at).saturating_duration_since(self.started);
-        self.metrics.received(messages.iter().map(|message| message.receive_count));
+        self.metrics.received(&messages);
         let (began, now) = (Instant::now(), wall_clock());
         let mut arrivals = Vec::with_capacity(messages.len());
         for message in messages {
@@ -298,7 +298,7 @@ impl Shared {
         let now = wall_clock().as_micros();
         for (entry, result) in entries.iter().zip(&results) {
             if result.is_ok() {
-                self.metrics.stored(entry.identity.published_at.as_micros(), now);
+                self.metrics.stored(entry, now);
             }
         }
         Input::Stored { call, results }

@@ -1,39 +1,26 @@
 //! Metrics and log lines. A thing that is both logged and counted is so in one method, and neither shows a payload.
 
+mod labels;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
+use afterimage_store::Entry;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use crate::core::{Books, Core, Note};
+use crate::message::Message;
+use labels::{EVENT_OUTCOMES, MESSAGE_OUTCOMES, OTHER, OWN_LOSSES, RECEIVE_OUTCOMES, RETRIED};
 
 /// From milliseconds to the hour: what stands between a change and its being in the trail.
 const LATENCY_S: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 600.0, 3600.0];
 const DURATION_S: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
 const BATCH: [f64; 6] = [0.0, 1.0, 3.0, 5.0, 9.0, 10.0];
 const RECEIVE_COUNT: [f64; 6] = [1.0, 2.0, 3.0, 5.0, 10.0, 100.0];
-
-/// Codes that appear as labels as they are; everything else is `other`, so that no server can make labels up.
-const CODES: [&str; 19] = [
-    "AccessDenied",
-    "AccessDeniedException",
-    "BatchRequestTooLong",
-    "HeldTooLong",
-    "InternalError",
-    "InternalFailure",
-    "InvalidParameterValue",
-    "Lost",
-    "MessageNotInflight",
-    "NonExistentQueue",
-    "OverLimit",
-    "QueueDoesNotExist",
-    "ReceiptHandleIsInvalid",
-    "Redelivered",
-    "RequestThrottled",
-    "ServiceUnavailable",
-    "Timeout",
-    "Unanswered",
-    "Unreachable",
-];
+/// To the largest message that SQS takes.
+const SIZE_BYTES: [f64; 6] = [1_024.0, 4_096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0];
+const NAMES: [f64; 6] = [0.0, 1.0, 2.0, 5.0, 10.0, 50.0];
 
 /// The consumer's metrics.
 #[derive(Clone, Debug)]
@@ -49,9 +36,11 @@ pub struct Metrics {
     receives: IntCounterVec,
     receive_batch: Histogram,
     receive_count: Histogram,
+    message_size: Histogram,
     delete_calls: IntCounter,
     extended: IntCounter,
     latency: Histogram,
+    changed: Histogram,
     process_duration: Histogram,
     store_duration: Histogram,
     last_stored: IntGauge,
@@ -94,12 +83,18 @@ impl Metrics {
                 "How often a message had been received, this time included",
                 &RECEIVE_COUNT,
             )?,
+            message_size: r.histogram("afterimage_message_size_bytes", "Body of a received message", &SIZE_BYTES)?,
             delete_calls: r.counter("afterimage_delete_requests_total", "Batches of deletes sent")?,
             extended: r.counter("afterimage_visibility_extensions_total", "Leases extended")?,
             latency: r.histogram(
                 "afterimage_event_latency_seconds",
                 "From the queue accepting a message to its entries being durable",
                 &LATENCY_S,
+            )?,
+            changed: r.histogram(
+                "afterimage_entry_changed_names",
+                "Top-level names that a stored change touched",
+                &NAMES,
             )?,
             process_duration: r.histogram(
                 "afterimage_process_duration_seconds",
@@ -111,7 +106,10 @@ impl Metrics {
                 "Making one group of entries durable",
                 &DURATION_S,
             )?,
-            last_stored: r.gauge("afterimage_last_stored_timestamp_seconds", "When an entry was last made durable")?,
+            last_stored: r.gauge(
+                "afterimage_last_message_stored_timestamp_seconds",
+                "When an entry was last made durable, since 1970; 0 until then",
+            )?,
             dead_letters: r.counters(
                 "afterimage_dead_letters_total",
                 "Messages sent to the dead letters",
@@ -137,14 +135,20 @@ impl Metrics {
 
     /// Known series exist from the start, so that a rate over them misses nothing.
     fn show_zeros(&self) {
-        for outcome in ["deleted", "released", "lease_lost"] {
-            self.messages.with_label_values(&[outcome]).inc_by(0);
+        for (family, labels) in [
+            (&self.messages, &MESSAGE_OUTCOMES[..]),
+            (&self.events, &EVENT_OUTCOMES),
+            (&self.receives, &RECEIVE_OUTCOMES),
+            (&self.lease_losses, &OWN_LOSSES),
+        ] {
+            labels.iter().for_each(|label| family.with_label_values(&[label]).inc_by(0));
         }
-        for outcome in ["stored", "unchanged", "expired", "rejected", "abandoned"] {
-            self.events.with_label_values(&[outcome]).inc_by(0);
+        for reason in labels::reasons() {
+            self.dead_letters.with_label_values(&[reason]).inc_by(0);
+            self.left_to_redrive.with_label_values(&[reason]).inc_by(0);
         }
-        for outcome in ["messages", "empty", "error"] {
-            self.receives.with_label_values(&[outcome]).inc_by(0);
+        for operation in RETRIED {
+            self.retries.with_label_values(&[operation, OTHER]).inc_by(0);
         }
     }
 
@@ -181,9 +185,12 @@ impl Metrics {
         self.queue_up.set(i64::from(matches!(status.queue, Some(Ok(())))));
     }
 
-    pub(crate) fn received(&self, receive_counts: impl ExactSizeIterator<Item = u32>) {
-        self.receive_batch.observe(receive_counts.len() as f64);
-        receive_counts.for_each(|count| self.receive_count.observe(count.into()));
+    pub(crate) fn received(&self, messages: &[Message]) {
+        self.receive_batch.observe(messages.len() as f64);
+        for message in messages {
+            self.receive_count.observe(message.receive_count.into());
+            self.message_size.observe(message.body.len() as f64);
+        }
     }
 
     pub(crate) fn processed(&self, took: Duration) {
@@ -194,9 +201,11 @@ impl Metrics {
         self.store_duration.observe(took.as_secs_f64());
     }
 
-    /// An entry published at one moment is durable at another, both in microseconds since 1970.
-    pub(crate) fn stored(&self, published_micros: i64, now_micros: i64) {
+    /// An entry is durable, at a moment in microseconds since 1970.
+    pub(crate) fn stored(&self, entry: &Entry, now_micros: i64) {
+        let published_micros = entry.identity.published_at.as_micros();
         self.latency.observe((now_micros - published_micros).max(0) as f64 / 1e6);
+        self.changed.observe(entry.changed.len() as f64);
         self.last_stored.set(now_micros / 1_000_000);
     }
 
@@ -211,7 +220,7 @@ impl Metrics {
                 tracing::warn!(code = %error.code, reason = %error.reason, "receiving from the queue failed");
             }
             Note::LeaseLost { message_id, code } => {
-                self.lease_losses.with_label_values(&[label(code)]).inc();
+                self.lease_losses.with_label_values(&[labels::code(code)]).inc();
                 tracing::warn!(%message_id, %code, "the lease of a message ended too early: it will be delivered again");
             }
             Note::HeldTooLong { message_id } => {
@@ -219,27 +228,21 @@ impl Metrics {
                 tracing::warn!(%message_id, "a message was held as long as may be and is given back");
             }
             Note::DeadLettered { message_id, code } => {
-                self.dead_letters.with_label_values(&[code]).inc();
+                self.dead_letters.with_label_values(&[labels::reason(code)]).inc();
                 tracing::warn!(%message_id, reason = code, "a message cannot be stored: sent to the dead letters");
             }
             Note::LeftToRedrive { message_id, code, reason } => {
-                self.left_to_redrive.with_label_values(&[code]).inc();
+                self.left_to_redrive.with_label_values(&[labels::reason(code)]).inc();
                 tracing::warn!(%message_id, code, %reason, "a message cannot be stored: left to the redrive policy");
             }
             Note::Retried { operation, code, items } => {
-                self.retries.with_label_values(&[operation, label(code)]).inc_by(*items as u64);
+                self.retries.with_label_values(&[operation, labels::code(code)]).inc_by(*items as u64);
                 tracing::warn!(operation, %code, items, "part of a batch failed and is tried again");
             }
             Note::Control { message_id, kind } => tracing::info!(%message_id, kind, "a message that holds no event"),
             Note::Stopping { held } => tracing::info!(held, "stopping: nothing more is received"),
         }
     }
-}
-
-fn label(code: &str) -> &str {
-    // ElasticMQ and older SQS endpoints prefix their codes.
-    let code = code.strip_prefix("AWS.SimpleQueueService.").unwrap_or(code);
-    CODES.into_iter().find(|known| *known == code).unwrap_or("other")
 }
 
 /// Builds and registers.

@@ -7,59 +7,30 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that panics is a test that fails, and says where")]
 
+#[path = "it/fakes/slow.rs"]
+mod slow;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use afterimage_consumer::{Limits, Metrics, Pipeline, SqsQueue, SqsSettings, Worker};
 use afterimage_diff::Rules;
-use afterimage_event::{RecordKey, Settings};
-use afterimage_store::{AppendError, Arrival, ContentRow, Entry, IndexRow, RowRange, Store, StoreError, TableKey};
-use async_trait::async_trait;
+use afterimage_event::Settings;
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+use slow::Slow;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 const CAP: usize = 64 << 20;
+/// What the store takes for a group of entries.
+const APPEND_TIME: Duration = Duration::from_millis(20);
 const SLACK: usize = 100 << 20;
 /// Small messages before the switch, and large ones after it.
 const SMALL: usize = 5_000;
 const LARGE: usize = 150;
 static PADDING: [u8; 1 << 20] = [b'x'; 1 << 20];
-
-/// Takes everything, slowly, and keeps nothing.
-struct Slow;
-
-#[async_trait]
-impl Store for Slow {
-    fn kind(&self) -> &'static str {
-        "slow"
-    }
-    async fn migrate(&self) -> Result<Vec<String>, StoreError> {
-        Ok(Vec::new())
-    }
-    async fn ping(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-    async fn append(&self, entries: &[Arc<Entry>], _: &Arrival) -> Vec<Result<(), AppendError>> {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        entries.iter().map(|_| Ok(())).collect()
-    }
-    async fn sources(&self, _: &str, _: &str, _: &[String]) -> Result<Vec<String>, StoreError> {
-        unreachable!("a worker asks no questions")
-    }
-    async fn record_rows(&self, _: &RecordKey, _: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
-        unreachable!("a worker asks no questions")
-    }
-    async fn table_rows(&self, _: &TableKey, _: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
-        unreachable!("a worker asks no questions")
-    }
-    async fn contents(&self, _: &str, _: &str, _: &[String]) -> Result<Vec<Vec<ContentRow>>, StoreError> {
-        unreachable!("a worker asks no questions")
-    }
-    async fn close(&self) {}
-}
 
 async fn serve(mut stream: TcpStream, sent: Arc<AtomicUsize>) -> std::io::Result<()> {
     let mut request = vec![0; 64 << 10];
@@ -150,7 +121,7 @@ async fn memory_stays_within_the_cap_and_100_mib_when_the_load_turns_to_large_me
         limits,
         Duration::from_secs(30),
         Arc::new(SqsQueue::new(config, settings)),
-        Arc::new(Slow),
+        Arc::new(Slow(APPEND_TIME)),
         Arc::new(Pipeline::new(Settings::default(), Rules::default())),
         Metrics::register(&registry).unwrap(),
     )

@@ -30,7 +30,8 @@ pub(crate) async fn check(session: &Session, config: &Config) -> Result<(), Stor
     let misconfigured = |reason| Err(StoreError::Misconfigured { reason });
     if !keyspace_exists(session, config).await? {
         return misconfigured(format!(
-            "keyspace {keyspace} does not exist: create it, or give its replication to `afterimage migrate`"
+            "keyspace {keyspace} does not exist: create it, or run `afterimage migrate --cassandra-replication {}`",
+            example(config)
         ));
     }
     if !tables(session, config).await?.contains(VERSIONS) {
@@ -41,6 +42,11 @@ pub(crate) async fn check(session: &Session, config: &Config) -> Result<(), Stor
         Some(newer) if newer > VERSION => misconfigured(newer_schema(keyspace, newer)),
         _ => misconfigured(format!("the schema in keyspace {keyspace} is not complete: run `afterimage migrate`")),
     }
+}
+
+/// How copies are asked for: three in the data centre that is asked.
+fn example(config: &Config) -> String {
+    format!("{}:3", config.datacenter.as_deref().unwrap_or("datacenter1"))
 }
 
 fn newer_schema(keyspace: &str, version: i32) -> String {
@@ -76,7 +82,8 @@ async fn steps(session: &Session, config: &Config, done: &mut Vec<String>) -> Re
     if !keyspace_exists(session, config).await? {
         let Some(replication) = &config.replication else {
             return Err(Failed::misconfigured(format!(
-                "keyspace {keyspace} does not exist: create it, or give its replication"
+                "keyspace {keyspace} does not exist: create it, or give --cassandra-replication, such as {}",
+                example(config)
             )));
         };
         let replication = replication.cql();

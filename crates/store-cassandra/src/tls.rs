@@ -39,6 +39,24 @@ pub enum TlsError {
         /// The file.
         path: PathBuf,
     },
+    /// An authority that cannot be one.
+    #[error("{} cannot be trusted: {reason}", path.display())]
+    Authority {
+        /// The file.
+        path: PathBuf,
+        /// What rustls says of it.
+        reason: String,
+    },
+    /// A certificate and a key that do not go together, or of a kind that is not taken.
+    #[error("{} is no key for {}: {reason}", key.display(), certificate.display())]
+    Identity {
+        /// The file with the certificate.
+        certificate: PathBuf,
+        /// The file with the key.
+        key: PathBuf,
+        /// What rustls says of them.
+        reason: String,
+    },
     /// The name is no host name.
     #[error("`{0}` is no server name: give a host name or an IP address")]
     ServerName(String),
@@ -48,12 +66,22 @@ pub enum TlsError {
 }
 
 impl Tls {
+    /// Reads the files and finds what is wrong with them, and with the name.
+    ///
+    /// # Errors
+    /// [`TlsError`] names the file.
+    pub fn check(&self) -> Result<(), TlsError> {
+        self.client_config().map(drop)
+    }
+
     /// What the driver needs.
     pub(crate) fn client_config(&self) -> Result<Arc<ClientConfig>, TlsError> {
         let refused = |error: &dyn std::fmt::Display| TlsError::Rustls(error.to_string());
         let mut roots = RootCertStore::empty();
         for certificate in certificates(&self.ca_file)? {
-            roots.add(certificate).map_err(|error| refused(&error))?;
+            roots
+                .add(certificate)
+                .map_err(|error| TlsError::Authority { path: self.ca_file.clone(), reason: error.to_string() })?;
         }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
@@ -70,14 +98,17 @@ impl Tls {
                 builder.dangerous().with_custom_certificate_verifier(Arc::new(OneName { name, verifier }))
             }
         };
-        let config = match &self.identity {
-            None => builder.with_no_client_auth(),
-            Some((chain, key)) => {
-                let key_der =
-                    PrivateKeyDer::from_pem_file(key).map_err(|source| TlsError::File { path: key.clone(), source })?;
-                builder.with_client_auth_cert(certificates(chain)?, key_der).map_err(|error| refused(&error))?
-            }
-        };
+        let config =
+            match &self.identity {
+                None => builder.with_no_client_auth(),
+                Some((chain, key)) => {
+                    let key_der = PrivateKeyDer::from_pem_file(key)
+                        .map_err(|source| TlsError::File { path: key.clone(), source })?;
+                    builder.with_client_auth_cert(certificates(chain)?, key_der).map_err(|error| {
+                        TlsError::Identity { certificate: chain.clone(), key: key.clone(), reason: error.to_string() }
+                    })?
+                }
+            };
         Ok(Arc::new(config))
     }
 }
@@ -131,5 +162,37 @@ impl ServerCertVerifier for OneName {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.verifier.supported_verify_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+
+    #[test]
+    fn material_that_is_none_or_does_not_fit_is_found_without_a_connection() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["db".to_owned()]).unwrap();
+        let other = generate_simple_self_signed(["db".to_owned()]).unwrap();
+        let (ca, key) = (write("ca.pem", &cert.pem()), write("key.pem", &signing_key.serialize_pem()));
+        let other_key = write("other.pem", &other.signing_key.serialize_pem());
+        let junk = write("junk.pem", "junk");
+        let check = |ca: &Path, identity: Option<(&Path, &Path)>, name: Option<&str>| {
+            let identity = identity.map(|(chain, key)| (chain.to_owned(), key.to_owned()));
+            Tls { ca_file: ca.to_owned(), identity, server_name: name.map(str::to_owned) }.check()
+        };
+        check(&ca, Some((&ca, &key)), Some("db")).unwrap();
+        assert!(matches!(check(&junk, None, None), Err(TlsError::Empty { path }) if path == junk));
+        assert!(matches!(check(&ca, Some((&junk, &key)), None), Err(TlsError::Empty { path }) if path == junk));
+        assert!(matches!(check(&ca, Some((&ca, &junk)), None), Err(TlsError::File { path, .. }) if path == junk));
+        let unfit = check(&ca, Some((&ca, &other_key)), None);
+        assert!(matches!(unfit, Err(TlsError::Identity { key, .. }) if key == other_key));
+        assert!(matches!(check(&ca, None, Some("a b")), Err(TlsError::ServerName(_))));
     }
 }

@@ -46,7 +46,8 @@ impl fmt::Display for LogFormat {
 
 /// What is logged: a level, or `tracing` directives such as `info,afterimage_consumer=debug`.
 ///
-/// A bare level is for this product; its libraries stay at `warn`, or they would drown it.
+/// A bare level is for this product; its libraries stay at `warn`, or they would drown it. At `info` and above the Cassandra
+/// driver says nothing: what fails in it comes back as an error, which is logged once, by us.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFilter(String);
 
@@ -59,8 +60,10 @@ impl Default for LogFilter {
 impl LogFilter {
     fn of_level(level: &str) -> Self {
         Self(match level {
-            "info" | "debug" | "trace" => format!("warn,afterimage={level}"),
-            quieter => quieter.to_owned(),
+            "debug" | "trace" => format!("warn,afterimage={level}"),
+            "info" => "warn,scylla=off,afterimage=info".to_owned(),
+            "off" => level.to_owned(),
+            quieter => format!("{quieter},scylla=off"),
         })
     }
 }
@@ -176,6 +179,11 @@ mod tests {
         assert!(text.contains("ours") && !text.contains("theirs") && text.contains("their warning"), "{text}");
         let text = logged(false, "error", log);
         assert_eq!(text, "");
+        let driver = || tracing::error!(target: "scylla::cluster", "what we say as well");
+        for level in ["error", "warn", "info"] {
+            assert_eq!(logged(false, level, driver), "", "{level}");
+        }
+        assert_ne!(logged(false, "debug", driver), "");
         let text = logged(false, "off,hyper=info", log);
         assert!(!text.contains("ours") && text.contains("theirs"), "{text}");
     }

@@ -87,7 +87,7 @@ impl Limits {
             (self.wait <= WAIT_MAX, "wait", "at most 20 s"),
             (self.lease >= Duration::from_secs(10), "lease", "at least 10 s: half of it must suffice to extend it"),
             (self.hold_max <= LEASE_TOTAL_MAX, "hold_max", "at most 12 h: the queue ends leases then"),
-            (self.lease <= self.hold_max, "lease", "at most hold_max"),
+            (self.lease <= self.hold_max, "lease", "at most hold_max, the longest a message is held (11 h unless set)"),
             (self.group_entries_max >= 1, "group_entries_max", "at least 1"),
             (self.groups_max >= 1, "groups_max", "at least 1"),
             (self.calls_max >= 1, "calls_max", "at least 1"),

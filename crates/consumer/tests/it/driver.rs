@@ -9,13 +9,13 @@ use afterimage_consumer::{
     Ask, Counts, Delete, End, Finish, Handle, Health, ItemError, Limits, LimitsError, Metrics, Queue, QueueError,
     Receipt, Worker,
 };
-use afterimage_store::{AppendError, Arrival, ContentRow, Entry, IndexRow, RowRange, Store, StoreError, TableKey};
+use afterimage_store::Store;
 use async_trait::async_trait;
 use prometheus::Registry;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::fakes::{Faults, SimQueue, SimStore, Words};
+use crate::fakes::{Faults, SimQueue, SimStore, Slow, Words};
 
 /// A [`SimQueue`] on the runtime's clock, with long polls.
 struct LongPolls {
@@ -76,38 +76,6 @@ impl Queue for LongPolls {
         self.tick();
         self.queue.counts().await
     }
-}
-
-/// A store that takes entries and never says so.
-struct Silent;
-
-#[async_trait]
-impl Store for Silent {
-    fn kind(&self) -> &'static str {
-        "silent"
-    }
-    async fn migrate(&self) -> Result<Vec<String>, StoreError> {
-        Ok(Vec::new())
-    }
-    async fn ping(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-    async fn append(&self, _: &[Arc<Entry>], _: &Arrival) -> Vec<Result<(), AppendError>> {
-        std::future::pending().await
-    }
-    async fn sources(&self, _: &str, _: &str, _: &[String]) -> Result<Vec<String>, StoreError> {
-        unreachable!("a worker asks no questions")
-    }
-    async fn record_rows(&self, _: &afterimage_event::RecordKey, _: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
-        unreachable!("a worker asks no questions")
-    }
-    async fn table_rows(&self, _: &TableKey, _: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
-        unreachable!("a worker asks no questions")
-    }
-    async fn contents(&self, _: &str, _: &str, _: &[String]) -> Result<Vec<Vec<ContentRow>>, StoreError> {
-        unreachable!("a worker asks no questions")
-    }
-    async fn close(&self) {}
 }
 
 struct Run {
@@ -181,7 +149,7 @@ async fn everything_sent_is_stored_and_deleted_and_the_metrics_say_so() {
         ("afterimage_events_total", "rejected", end.books.rejected),
         ("afterimage_events_total", "abandoned", end.books.abandoned),
         ("afterimage_events_pending", "", 0),
-        ("afterimage_dead_letters_total", "shape", end.books.dead_lettered),
+        ("afterimage_dead_letters_total", "unknown_shape", end.books.dead_lettered),
     ] {
         assert_eq!(probe.metric(name, label), value as f64, "{name} {label}");
     }
@@ -207,7 +175,7 @@ async fn a_store_that_never_answers_is_an_outage_and_a_stop_gives_everything_bac
         queue.queue.send(&format!("m{n}"), &format!("e{n}"));
     }
     let limits = Limits { has_dead_letter_queue: true, ..Limits::default() };
-    let run = start(limits, Arc::clone(&queue), Arc::new(Silent));
+    let run = start(limits, Arc::clone(&queue), Arc::new(Slow(Duration::MAX)));
     tokio::time::sleep(Duration::from_secs(100)).await;
     assert!(run.health.ready().unwrap_err().to_string().contains("no answer within 30 s"));
     assert!(run.health.live().is_ok(), "waiting for a store is a good reason");

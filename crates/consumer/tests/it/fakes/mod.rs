@@ -2,10 +2,12 @@
 
 mod processor;
 mod queue;
+mod slow;
 mod store;
 
 pub(crate) use processor::{Words, arrival, entry_of, message, words};
 pub(crate) use queue::{Faults, SimQueue};
+pub(crate) use slow::Slow;
 pub(crate) use store::SimStore;
 
 /// The result of a future that never waits: those of the fakes.

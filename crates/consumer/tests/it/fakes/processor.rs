@@ -17,7 +17,7 @@ impl Processor for Words {
             match word.as_bytes()[0] {
                 b'!' => processed.rejections.push(Rejection {
                     event_index: Some(index),
-                    code: "shape",
+                    code: "unknown_shape",
                     reason: "expected a word without a mark".to_owned(),
                     place: format!("/{index}"),
                 }),

@@ -90,7 +90,7 @@ fn without_a_dead_letter_queue_poison_is_left_to_the_redrive_policy_and_counted_
     arrivals.push(message("bad", "!x", 1));
     rig.receive_next(arrivals);
     assert_eq!((rig.core.books().released, rig.core.books().in_flight), (1, 9));
-    assert!(rig.notes().iter().any(|note| matches!(note, Note::LeftToRedrive { code: "shape", .. })));
+    assert!(rig.notes().iter().any(|note| matches!(note, Note::LeftToRedrive { code: "unknown_shape", .. })));
     rig.store();
     assert_eq!(rig.delete_all(), 9);
     // Neither deleted nor given back at once: it would only come straight back.
