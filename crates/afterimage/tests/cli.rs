@@ -69,6 +69,24 @@ fn bad_configuration_ends_with_64_and_one_line_that_names_the_place() {
 }
 
 #[test]
+fn tls_files_that_are_none_are_found_before_anything_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ca.pem"), "no certificate").unwrap();
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    std::fs::write(folder.path().join("broken.pem"), broken).unwrap();
+    for (file, expected) in [
+        ("ca.pem", "--cassandra-tls-ca: ca.pem holds no certificate"),
+        ("broken.pem", "--cassandra-tls-ca: broken.pem cannot be trusted: "),
+    ] {
+        let tls = format!("--cassandra-tls-ca={file}");
+        for command in [&["migrate"][..], &["worker", "--queue-url=http://127.0.0.1:1/1/q"], &["history", "t", "1"]] {
+            let args = [command, &["--store=cassandra", "--cassandra-nodes=a", &tls]].concat();
+            refused(&run(folder.path(), &args), expected);
+        }
+    }
+}
+
+#[test]
 fn flags_win_over_the_environment_and_that_over_the_file() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("afterimage.toml"), "store = \"sqlite\"\nsqlite_path = \"from-file.db\"\n")

@@ -42,9 +42,8 @@ pub(crate) struct GlobalArgs {
     /// How log lines look: text, json, or auto: text in a terminal, JSON elsewhere. They go to standard error.
     #[arg(long, global = true, value_name = "FORMAT", default_value = "auto")]
     pub(crate) log_format: LogFormat,
-    /// What is logged: error, warn, info, debug or trace, or directives such as
-    /// `info,afterimage_consumer=debug`. When not
-    /// given: info for a worker, warn for migrate, error elsewhere.
+    /// What is logged: off, error, warn, info, debug, trace, or directives such as `info,afterimage_consumer=debug`.
+    /// When not given: info for a worker, warn for migrate, error elsewhere.
     #[arg(long, global = true, value_name = "LEVEL")]
     pub(crate) log_level: Option<LogFilter>,
 }
@@ -53,9 +52,9 @@ pub(crate) struct GlobalArgs {
 pub(crate) enum Command {
     /// Take change events from a queue and keep what changed.
     Worker(Box<WorkerArgs>),
-    /// Bring the store's schema to this version; may run any number of times, from several machines at once.
+    /// Make or update the store's schema; safe to run again, and from several machines at once.
     Migrate(Box<MigrateArgs>),
-    /// Run everything on this machine: a queue, a worker, a SQLite file, and a small shop whose changes flow.
+    /// Try it on this machine: a queue, a worker, a SQLite file, and a small shop that changes things.
     Demo(DemoArgs),
     /// Show the history of a record: who changed it, when, from what to what.
     History(Box<HistoryArgs>),
@@ -85,16 +84,16 @@ pub(crate) struct QueueArgs {
     /// Where messages go that cannot be understood; without it they are left to the queue's redrive policy.
     #[arg(long, value_name = "URL", value_parser = http_url)]
     pub(crate) dlq_url: Option<String>,
-    /// Lease on a message while it is worked on, extended as needed; at most 12h.
+    /// How long other workers do not see a message that this one holds; extended while it is worked on. At most 11h.
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1m")]
     pub(crate) visibility_timeout: Duration,
-    /// Most receives under way at once; they grow while receives are full and shrink to one when the queue is empty.
+    /// Most receives at once. A busy queue gets more of them, an empty one only one.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024), default_value = "64")]
     pub(crate) pollers_max: u32,
     /// Most messages held at once.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(10..=100_000), default_value = "4096")]
     pub(crate) in_flight_max: u32,
-    /// Most memory that messages in flight may take. The process stays within this and 100 MiB.
+    /// Most memory that messages in flight may take. The whole process takes at most 100 MiB more.
     #[arg(long, value_name = "SIZE", default_value = "96MiB")]
     pub(crate) memory_cap: ByteSize,
 }
@@ -120,11 +119,11 @@ pub(crate) struct EventArgs {
 /// Whose records.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ScopeArgs {
-    /// The source of records. A worker assumes it for events that name none (`default` when this is not set); a
-    /// question is narrowed to it.
+    /// The service or database whose records these are. For a worker: where an event names none (then `default` if
+    /// this is not set). For a question: look only there.
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub(crate) source: Option<String>,
-    /// The tenant of records. A worker assumes it for events that name none; a question is always about one.
+    /// The customer whose records these are. For a worker: where an event names none.
     #[arg(long, value_name = "NAME", value_parser = name, default_value = "default")]
     pub(crate) tenant: String,
 }
@@ -139,7 +138,7 @@ pub(crate) struct StoreArgs {
     /// The SQLite file; made when missing. On a local disk: SQLite's locks do not hold on network file systems.
     #[arg(long, value_name = "PATH", default_value = "./afterimage.db")]
     pub(crate) sqlite_path: PathBuf,
-    /// Nodes to begin with, as host,host or host:port,host:port; the driver finds the others.
+    /// Some nodes, as host,host or host:port,host:port; the others are found through them.
     #[arg(long, value_name = "NODES", value_delimiter = ',')]
     pub(crate) cassandra_nodes: Vec<String>,
     /// The keyspace.
@@ -151,7 +150,7 @@ pub(crate) struct StoreArgs {
     /// Copies in each data centre, as dc1:3,dc2:3, with which `migrate` makes a keyspace that is missing.
     #[arg(long, value_name = "COPIES")]
     pub(crate) cassandra_replication: Option<Replication>,
-    /// User name.
+    /// The user name.
     #[arg(long, value_name = "NAME")]
     pub(crate) cassandra_username: Option<String>,
     /// File with the password; white space at its end is dropped.
@@ -229,7 +228,7 @@ pub(crate) struct RecordArgs {
     pub(crate) id: RecordId,
     #[command(flatten)]
     pub(crate) scope: ScopeArgs,
-    /// Print the answer of the query API instead of a table.
+    /// Print JSON, as the query API answers, instead of a table.
     #[arg(long, value_parser = clap::builder::BoolishValueParser::new())]
     pub(crate) json: bool,
 }

@@ -18,9 +18,11 @@ pub(crate) enum StoreKind {
     Sqlite,
     /// Apache Cassandra.
     Cassandra,
-    /// `ScyllaDB`.
+    // Help shows this line as it stands.
+    #[allow(clippy::doc_markdown, reason = "back-quotes would be shown in the help")]
+    /// ScyllaDB.
     Scylla,
-    /// MongoDB: not in this build yet.
+    /// MongoDB (not in this build yet).
     Mongodb,
 }
 
@@ -116,7 +118,9 @@ fn cassandra_config(
             readable("--cassandra-tls-key", key)?;
         }
         let server_name = args.cassandra_tls_server_name.clone();
-        config.tls = Some(cassandra::Tls { ca_file: ca_file.clone(), identity, server_name });
+        let tls = cassandra::Tls { ca_file: ca_file.clone(), identity, server_name };
+        tls.check().map_err(|error| BadConfig::at(tls_flag_of(&error, &tls), error))?;
+        config.tls = Some(tls);
     }
     config.validate().map_err(|error| BadConfig::at(flag_of(&error), error))?;
     Ok(StoreConfig::Cassandra(Box::new(config)))
@@ -127,6 +131,20 @@ fn flag_of(error: &cassandra::ConfigError) -> &'static str {
         cassandra::ConfigError::NoNodes | cassandra::ConfigError::Node(_) => "--cassandra-nodes",
         cassandra::ConfigError::Keyspace => "--cassandra-keyspace",
         _ => "--cassandra-request-timeout",
+    }
+}
+
+fn tls_flag_of(error: &cassandra::TlsError, tls: &cassandra::Tls) -> &'static str {
+    let of_file = |path: &Path| match &tls.identity {
+        Some((chain, _)) if path == chain => "--cassandra-tls-cert",
+        Some((_, key)) if path == key => "--cassandra-tls-key",
+        _ => "--cassandra-tls-ca",
+    };
+    match error {
+        cassandra::TlsError::File { path, .. } | cassandra::TlsError::Empty { path } => of_file(path),
+        cassandra::TlsError::Identity { .. } => "--cassandra-tls-key",
+        cassandra::TlsError::ServerName(_) => "--cassandra-tls-server-name",
+        _ => "--cassandra-tls-ca",
     }
 }
 

@@ -61,14 +61,7 @@ impl WorkerConfig {
         let key = match &args.events.digest_key_file {
             Some(path) => DigestKey::new(&secret_file("--digest-key-file", path, KEY_BYTES_MAX)?)
                 .map_err(|error| BadConfig::at("--digest-key-file", error))?,
-            None => {
-                warnings.push(
-                    "no --digest-key-file: digests and masked values are made with a public key, so guesses of a \
-                     value can be tested"
-                        .to_owned(),
-                );
-                DigestKey::published()
-            }
+            None => DigestKey::published(),
         };
         let events = Settings {
             format: args.events.format,
@@ -81,7 +74,13 @@ impl WorkerConfig {
         let rules = rules::rules(blocks, key)?;
         if rules.needs_secret_key() {
             warnings.push(
-                "a rule says redact hmac without a --digest-key-file: values that can be guessed are not hidden by it"
+                "a rule says redact hmac, but there is no --digest-key-file: with the public key, values that can be \
+                 guessed are not hidden"
+                    .to_owned(),
+            );
+        } else if rules.key().is_published() {
+            warnings.push(
+                "no --digest-key-file: digests are made with a public key, so guesses of a value can be tested"
                     .to_owned(),
             );
         }
