@@ -49,6 +49,7 @@ needs() {
 missing_rust() {
   needs 'command -v cargo' "cargo and rustc: https://rustup.rs (the version is pinned in rust-toolchain.toml)"
   needs 'command -v cc' "cc, a C compiler: apt-get install build-essential, xcode-select --install"
+  needs 'command -v c++' "c++, a C++ compiler: apt-get install build-essential, xcode-select --install"
   needs 'command -v make' "make: apt-get install make"
 }
 

@@ -10,7 +10,7 @@ use afterimage_telemetry::{LogFilter, LogFormat};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::store::StoreKind;
-use super::units::{ByteSize, duration};
+use super::units::{ByteSize, count, duration};
 use crate::record_id::RecordId;
 
 /// The audit trail for teams whose services run on AWS.
@@ -88,10 +88,10 @@ pub(crate) struct QueueArgs {
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1m")]
     pub(crate) visibility_timeout: Duration,
     /// Most receives at once. A busy queue gets more of them, an empty one only one.
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024), default_value = "64")]
+    #[arg(long, value_name = "COUNT", value_parser = count::<u32>(1..=1024), default_value = "64")]
     pub(crate) pollers_max: u32,
     /// Most messages held at once.
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(10..=100_000), default_value = "4096")]
+    #[arg(long, value_name = "COUNT", value_parser = count::<u32>(10..=100_000), default_value = "4096")]
     pub(crate) in_flight_max: u32,
     /// Most memory that messages in flight may take. The whole process takes at most 100 MiB more.
     #[arg(long, value_name = "SIZE", default_value = "96MiB")]
@@ -212,10 +212,10 @@ pub(crate) struct DemoArgs {
     #[arg(long = "for", id = "for", value_name = "DURATION", value_parser = duration)]
     pub(crate) run_for: Option<Duration>,
     /// End after that many changes.
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "COUNT", value_parser = count::<u64>(1..=u64::MAX))]
     pub(crate) events: Option<u64>,
     /// Changes a second.
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000), default_value = "2")]
+    #[arg(long, value_name = "COUNT", value_parser = count::<u32>(1..=1000), default_value = "2")]
     pub(crate) rate: u32,
 }
 
@@ -244,7 +244,7 @@ pub(crate) struct HistoryArgs {
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) to: Option<Timestamp>,
     /// Most entries to show.
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000), default_value = "100")]
+    #[arg(long, value_name = "COUNT", value_parser = count::<u32>(1..=1000), default_value = "100")]
     pub(crate) limit: u32,
     /// desc shows the newest first, asc the oldest.
     #[arg(long, value_name = "ORDER", default_value = "desc")]

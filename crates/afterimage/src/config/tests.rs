@@ -112,7 +112,7 @@ fn what_is_wrong_in_a_file_is_named_with_its_line() {
         ("\nquue_url = \"x\"", "f:2: no setting is called quue_url; did you mean queue-url?"),
         ("queue-url = 5", "f:1: queue-url: expected a string, not an integer"),
         ("pollers-max = \"8\"", "f:1: pollers-max: expected a whole number, not a string"),
-        ("pollers-max = 0", "f:1: pollers-max: 0 is not in 1..=1024"),
+        ("pollers-max = 0", "f:1: pollers-max: expected a whole number from 1 to 1024"),
         (
             "grace_period = \"5\"",
             "f:1: grace-period: expected a duration such as 500ms, 5s, 20m or 11h (at most 1000h)",

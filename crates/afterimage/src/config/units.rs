@@ -1,6 +1,7 @@
 //! Durations and sizes as people write them: `5s`, `20m`, `11h`; `64KiB`, `128MiB`.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -55,6 +56,19 @@ pub(crate) fn show_duration(duration: Duration) -> String {
     let (name, unit) =
         DURATION_UNITS.iter().rev().find(|(_, unit)| ms >= *unit && ms.is_multiple_of(*unit)).unwrap_or(&("ms", 1));
     format!("{}{name}", ms / unit)
+}
+
+/// Reads a whole number within bounds; says the bounds when it is not one.
+pub(crate) fn count<T>(bounds: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static
+where
+    T: Clone + FromStr + PartialOrd + fmt::Display + Send + Sync + 'static,
+{
+    move |text| {
+        text.parse()
+            .ok()
+            .filter(|count| bounds.contains(count))
+            .ok_or_else(|| format!("expected a whole number from {} to {}", bounds.start(), bounds.end()))
+    }
 }
 
 fn number_and_unit(text: &str) -> Option<(u64, &str)> {
