@@ -35,7 +35,7 @@ deny:
 	tests/tools/cargo-deny
 
 docs:
-	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --locked --workspace --all-features --no-deps --document-private-items
 
 fuzz: ## Fuzz every parser and the differ for FUZZ_SECONDS each
 	fuzz/run $(FUZZ_SECONDS)
