@@ -1,6 +1,6 @@
 //! Wire formats in, one canonical change event out; no I/O.
 //!
-//! [`decode`] takes a [`Message`] out of its envelopes (SNS notifications, strings that hold JSON, lists), tells each
+//! [`decode()`] takes a [`Message`] out of its envelopes (SNS notifications, strings that hold JSON, lists), tells each
 //! event's format by its shape and reads it as a [`ChangeEvent`]. What cannot be understood becomes a [`Refusal`], which
 //! says what it was taken for, where it went wrong and what was expected, and never shows a value.
 //!

@@ -7,7 +7,7 @@ use crate::string::proven_text;
 use crate::swar::find_special;
 use crate::{Raw, number, push_quoted};
 
-/// Appends the canonical text of a value: [`equal`](crate::equal) values, and only those, have the same bytes.
+/// Appends the canonical text of a value: [`equal`](crate::equal()) values, and only those, have the same bytes.
 ///
 /// No white space, keys sorted by their bytes, strings with the fewest escapes, numbers in one spelling each that keeps
 /// every digit. It is JSON, but not RFC 8785, which would round numbers.

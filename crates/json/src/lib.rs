@@ -6,8 +6,8 @@
 //!
 //! * [`Raw`]: validated text; its members, elements, strings and numbers.
 //! * [`Scanner`]: the validating walk that `Raw` and the differ are built on.
-//! * [`equal`]: are two values the same data? (RFC 8259 leaves it open; design §3 fixes it.)
-//! * [`canonical`]: one spelling for each value, for digests.
+//! * [`equal()`]: are two values the same data? (RFC 8259 leaves it open; design §3 fixes it.)
+//! * [`canonical()`]: one spelling for each value, for digests.
 //! * [`Pointer`]: RFC 6901.
 //!
 //! No I/O, no allocation on the way through well-formed text except where a doc comment says so.

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 /// A slice of text that is exactly one JSON value, without white space around it: RFC 8259 grammar, limited
 /// nesting, no duplicate keys, no half surrogate pairs.
 ///
-/// There is no `==`: the same data has many spellings. Compare [`as_str`](Self::as_str) or call [`equal`](crate::equal).
+/// There is no `==`: the same data has many spellings. Compare [`as_str`](Self::as_str) or call [`equal`](crate::equal()).
 #[derive(Clone, Copy, Debug)]
 pub struct Raw<'a>(&'a str);
 
