@@ -17,7 +17,7 @@ run: ## Build and start the demo: queue, worker, SQLite and a small shop's chang
 test: ## Every test, on real servers (Cassandra, ElasticMQ, moto) that are fetched, started and stopped here
 	@tests/servers/servers.sh check rust servers
 	$(CARGO) build --locked --workspace --all-targets
-	tests/servers/servers.sh with -- $(CARGO) test --locked --workspace
+	tests/servers/servers.sh with -- $(CARGO) test --locked --workspace --no-fail-fast
 	fuzz/run $(FUZZ_SECONDS)
 
 test-quick: ## The tests that need no server; says which it skips

@@ -33,6 +33,9 @@ use storing::{Grouping, StoreState};
 
 /// Of the grace period, this much at the end is kept for giving back what could not be finished.
 const RELEASE_SHARE: u32 = 4;
+/// After a stop, receives get so long before their waiting is given up. A queue that is not empty answers at once, and an
+/// answer that is cut off on its way keeps its messages from everybody until their leases end.
+const RECEIVE_SETTLE: Duration = Duration::from_secs(1);
 /// Between two looks at whether the queue is empty.
 const COUNT_PAUSE: Duration = Duration::from_secs(1);
 
@@ -78,6 +81,8 @@ enum Phase {
     /// No more is received; what is held is finished until `release_at` and then given back; over at `end_at`.
     Draining {
         finish: Finish,
+        /// When the waiting of receives is given up; `None` when it has been.
+        cancel_at: Option<Time>,
         releasing: bool,
         release_at: Time,
         end_at: Time,
@@ -192,6 +197,7 @@ impl Core {
     pub fn next_deadline(&self) -> Option<Time> {
         let phase = match self.phase {
             Phase::Running => None,
+            Phase::Draining { cancel_at: Some(cancel_at), .. } => Some(cancel_at),
             Phase::Draining { releasing: false, release_at, .. } => Some(release_at),
             Phase::Draining { end_at, .. } => Some(end_at),
             Phase::Finished => return None,
@@ -283,9 +289,13 @@ impl Core {
         }
         let grace = self.limits.grace;
         let (release_at, end_at) = (now + grace - grace / RELEASE_SHARE, now + grace);
-        self.phase = Phase::Draining { finish, releasing: false, release_at, end_at };
+        let settle = match finish {
+            Finish::Stopped => RECEIVE_SETTLE.min(grace / RELEASE_SHARE),
+            // The queue counts as empty: nothing is on its way.
+            Finish::Idle => Duration::ZERO,
+        };
+        self.phase = Phase::Draining { finish, cancel_at: Some(now + settle), releasing: false, release_at, end_at };
         actions.push(Action::Note(Note::Stopping { held: self.held.len() }));
-        actions.push(Action::CancelReceives);
         for token in std::mem::take(&mut self.unbegun) {
             if self.is_queued(token, Step::Process) {
                 self.advance(now, token, actions);
@@ -301,8 +311,12 @@ impl Core {
     }
 
     fn plan_drain(&mut self, now: Time, actions: &mut Vec<Action>) {
-        let Phase::Draining { finish, releasing, release_at, end_at } = &mut self.phase else { return };
+        let Phase::Draining { finish, cancel_at, releasing, release_at, end_at } = &mut self.phase else { return };
         let (finish, end_at) = (*finish, *end_at);
+        if cancel_at.is_some_and(|cancel_at| cancel_at <= now) {
+            *cancel_at = None;
+            actions.push(Action::CancelReceives);
+        }
         if !*releasing && (now >= *release_at || matches!(self.store, StoreState::Down { .. })) {
             *releasing = true;
             self.release_unproven(now);

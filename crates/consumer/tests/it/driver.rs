@@ -240,7 +240,8 @@ async fn a_stop_does_not_wait_for_long_polls() {
     let began = Instant::now();
     run.stop.cancel();
     assert_eq!(run.end.await.unwrap().finish, Finish::Stopped);
-    assert!(began.elapsed() < Duration::from_secs(1));
+    // A second for answers on their way, not the twenty of a long poll.
+    assert!(began.elapsed() < Duration::from_secs(2));
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,12 +19,25 @@ fn a_stop_ends_polling_finishes_what_is_held_and_then_ends() {
     let mut rig = Rig::new(limits());
     rig.receive_next(messages(10));
     rig.tell(Input::Stop);
-    assert!(rig.actions.iter().any(|action| matches!(action, Action::CancelReceives)));
     drain_receives(&mut rig);
     assert_eq!(rig.finish(), None);
     rig.answer_stores();
     assert_eq!(rig.delete_all(), 10);
     assert!(rig.receives().is_empty());
+    assert_eq!(rig.finish(), Some(Finish::Stopped));
+}
+
+#[test]
+fn a_stop_gives_answers_on_their_way_a_moment_before_it_gives_up_the_waiting() {
+    let mut rig = Rig::new(limits());
+    rig.tell(Input::Stop);
+    let cancels = |rig: &Rig| rig.actions.iter().filter(|action| matches!(action, Action::CancelReceives)).count();
+    assert_eq!(cancels(&rig), 0, "cut off now, its messages would be held from everybody until their leases end");
+    rig.pass(SECOND);
+    assert_eq!(cancels(&rig), 1);
+    rig.pass(SECOND);
+    assert_eq!(cancels(&rig), 1);
+    drain_receives(&mut rig);
     assert_eq!(rig.finish(), Some(Finish::Stopped));
 }
 
