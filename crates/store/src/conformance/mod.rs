@@ -3,7 +3,7 @@
 //! A backend's tests make a [`Suite`] on a migrated store and let [`conformance_tests!`](crate::conformance_tests) write
 //! one test for each law:
 //!
-//! ```ignore
+//! ```text
 //! async fn suite() -> Suite {
 //!     Suite::new(my_store().await)
 //! }
