@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 
-use afterimage_json::Raw;
+use afterimage_json::{Object, Raw};
 
 use crate::Actor;
-use crate::context::Object;
 use crate::limits::ID_BYTES_MAX;
 
 /// The parts of an actor and how producers spell them. The first spelling that holds text is taken.

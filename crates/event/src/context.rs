@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use afterimage_json::{DEPTH_MAX, Raw, push_quoted};
+use afterimage_json::{DEPTH_MAX, Object, Raw};
 
 use crate::change::{Aside, AsideKind};
 use crate::refusal::{Fault, Problem};
@@ -133,34 +133,6 @@ fn nesting(json: &str) -> usize {
         }
     }
     deepest
-}
-
-/// A JSON object being written.
-#[derive(Debug, Default)]
-pub(crate) struct Object(String);
-
-impl Object {
-    pub(crate) fn with_capacity(bytes: usize) -> Self {
-        Self(String::with_capacity(bytes))
-    }
-
-    pub(crate) fn of(members: &[(Cow<'_, str>, Raw<'_>)]) -> String {
-        let mut object = Self::default();
-        members.iter().for_each(|(name, value)| object.member(name, value.as_str()));
-        object.finish()
-    }
-
-    pub(crate) fn member(&mut self, name: &str, json: &str) {
-        self.0.push(if self.0.is_empty() { '{' } else { ',' });
-        push_quoted(name, &mut self.0);
-        self.0.push(':');
-        self.0.push_str(json);
-    }
-
-    pub(crate) fn finish(mut self) -> String {
-        self.0.push_str(if self.0.is_empty() { "{}" } else { "}" });
-        self.0
-    }
 }
 
 #[cfg(test)]

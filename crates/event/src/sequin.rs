@@ -11,11 +11,11 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use afterimage_json::{Pointer, Raw};
+use afterimage_json::{Object, Pointer, Raw};
 
 use crate::actor;
 use crate::change::{AsideKind, ChangeEvent, Op, Position, RecordKey, TimeOrigin};
-use crate::context::{Context, Object};
+use crate::context::Context;
 use crate::delivery::Delivery;
 use crate::fields::{Field, Fields};
 use crate::limits::{NAME_BYTES_MAX, UNKNOWN_MAX};

@@ -9,6 +9,7 @@
 //! * [`equal()`]: are two values the same data? (RFC 8259 leaves it open; design §3 fixes it.)
 //! * [`canonical()`]: one spelling for each value, for digests.
 //! * [`Pointer`]: RFC 6901.
+//! * [`Object`]: an object being written.
 //!
 //! No I/O, no allocation on the way through well-formed text except where a doc comment says so.
 
@@ -18,6 +19,7 @@ mod error;
 mod keys;
 mod marks;
 mod number;
+mod object;
 mod pointer;
 mod raw;
 mod scan;
@@ -28,6 +30,7 @@ pub use canonical::{Canonicalizer, canonical};
 pub use equal::equal;
 pub use error::{Error, ErrorKind};
 pub use number::numbers_equal;
+pub use object::Object;
 pub use pointer::{Pointer, PointerError};
 pub use raw::{Elements, Kind, Members, Raw};
 pub use scan::{After, Open, Scanner};

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use afterimage_diff::{DigestKey, TableRules, redact_object};
 use afterimage_event::{AsideKind, ChangeEvent};
-use afterimage_json::{Raw, push_quoted};
+use afterimage_json::{Object, Raw};
 
 /// The member of a context in which asides stand.
 const EXTRA: &str = "extra";
@@ -61,15 +61,7 @@ fn rewritten<'e, 'a>(
 }
 
 fn object<'a>(members: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>) -> String {
-    let mut out = String::from("{");
-    for (index, (name, json)) in members.enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        push_quoted(&name, &mut out);
-        out.push(':');
-        out.push_str(&json);
-    }
-    out.push('}');
-    out
+    let mut out = Object::default();
+    members.for_each(|(name, json)| out.member(&name, &json));
+    out.finish()
 }
