@@ -2,5 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests; a test that cannot go on fails")]
 
+mod doctor;
 mod pipeline;
 mod sns;

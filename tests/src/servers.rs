@@ -5,12 +5,15 @@
 pub enum Need {
     /// moto: SNS and SQS.
     Moto,
+    /// Cassandra: host:port of its nodes.
+    Cassandra,
 }
 
 impl Need {
     const fn variable(self) -> &'static str {
         match self {
             Self::Moto => "AFTERIMAGE_TEST_MOTO_ENDPOINT",
+            Self::Cassandra => "AFTERIMAGE_TEST_CASSANDRA_NODES",
         }
     }
 }

@@ -1,35 +1,73 @@
-//! The SQS client, from the AWS SDK's own settings and what the queue's URL says.
+//! SQS and SNS clients, from the AWS SDK's own settings and what the queue's URL says.
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileRegionProvider;
-use aws_config::{BehaviorVersion, Region};
-use aws_sdk_sqs::config::Builder;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 
 /// Where nothing names a region, as with an endpoint that is not of AWS, which has none: any will do to sign with.
 const REGION_OF_NOBODY: &str = "us-east-1";
 
-/// How to reach the queue. The SDK's settings (`AWS_REGION`, `AWS_ENDPOINT_URL`, profiles, roles) go first; what they
-/// leave open is taken from the URL: its region, or its host as the endpoint when it is none of AWS.
-pub(crate) async fn sqs_config(queue_url: &str) -> Builder {
-    let place = Place::of(queue_url);
-    let region = match &place {
-        Place::Aws { region } => region.clone(),
-        Place::Elsewhere { .. } => REGION_OF_NOBODY.to_owned(),
-    };
-    // The SDK would go on to ask the machine's metadata service; the URL knows better.
-    let regions = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
-        .or_else(ProfileFileRegionProvider::new())
-        .or_else(Region::new(region));
-    let shared = aws_config::defaults(BehaviorVersion::v2026_01_12()).region(regions).load().await;
-    let mut config = Builder::from(&shared);
-    let is_endpoint_set = shared.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_SQS").is_some();
-    if let Place::Elsewhere { origin } = place
-        && !is_endpoint_set
-    {
-        config = config.endpoint_url(origin);
+/// AWS as the SDK's own settings describe it (`AWS_REGION`, `AWS_ENDPOINT_URL`, profiles, roles). What they leave open
+/// is taken from the queue's URL: its region, or its host as the endpoint when it is none of AWS.
+pub(crate) struct Aws {
+    shared: SdkConfig,
+    /// Where the queue is, when that is not AWS.
+    origin: Option<String>,
+}
+
+impl Aws {
+    /// Reads the settings for the queue of that URL.
+    pub(crate) async fn of_queue(queue_url: &str) -> Self {
+        let (region, origin) = match Place::of(queue_url) {
+            Place::Aws { region } => (region, None),
+            Place::Elsewhere { origin } => (REGION_OF_NOBODY.to_owned(), Some(origin)),
+        };
+        // The SDK would go on to ask the machine's metadata service; the URL knows better.
+        let regions = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+            .or_else(ProfileFileRegionProvider::new())
+            .or_else(Region::new(region));
+        let shared = aws_config::defaults(BehaviorVersion::v2026_01_12()).region(regions).load().await;
+        Self { shared, origin }
     }
-    config
+
+    /// The settings, without what the URL adds.
+    pub(crate) fn shared(&self) -> &SdkConfig {
+        &self.shared
+    }
+
+    /// How to reach SQS.
+    pub(crate) fn sqs(&self) -> aws_sdk_sqs::config::Builder {
+        self.sqs_with(&self.shared)
+    }
+
+    /// [`Self::sqs`] with other settings.
+    pub(crate) fn sqs_with(&self, shared: &SdkConfig) -> aws_sdk_sqs::config::Builder {
+        let mut config = aws_sdk_sqs::config::Builder::from(shared);
+        if let Some(origin) = self.origin_unless_set("AWS_ENDPOINT_URL_SQS") {
+            config = config.endpoint_url(origin);
+        }
+        config
+    }
+
+    /// How to reach SNS: where the queue is not of AWS, the same server is asked.
+    pub(crate) fn sns(&self) -> aws_sdk_sns::config::Builder {
+        self.sns_with(&self.shared)
+    }
+
+    /// [`Self::sns`] with other settings.
+    pub(crate) fn sns_with(&self, shared: &SdkConfig) -> aws_sdk_sns::config::Builder {
+        let mut config = aws_sdk_sns::config::Builder::from(shared);
+        if let Some(origin) = self.origin_unless_set("AWS_ENDPOINT_URL_SNS") {
+            config = config.endpoint_url(origin);
+        }
+        config
+    }
+
+    fn origin_unless_set(&self, variable: &str) -> Option<&str> {
+        let is_set = self.shared.endpoint_url().is_some() || std::env::var_os(variable).is_some();
+        self.origin.as_deref().filter(|_| !is_set)
+    }
 }
 
 /// Whose queue a URL names.

@@ -1,6 +1,7 @@
 //! What each command does, from its settings to its exit code.
 
 mod demo;
+mod doctor;
 mod migrate;
 mod questions;
 mod worker;
@@ -19,6 +20,8 @@ pub(crate) enum Outcome {
     DeadLettered,
     /// The trail has no such record.
     NoSuchRecord,
+    /// The doctor found something that loses changes.
+    Unfit,
 }
 
 impl From<Outcome> for ExitCode {
@@ -27,6 +30,7 @@ impl From<Outcome> for ExitCode {
             Outcome::Done => Self::SUCCESS,
             Outcome::DeadLettered => Self::from(3),
             Outcome::NoSuchRecord => Self::from(4),
+            Outcome::Unfit => Self::from(5),
         }
     }
 }
@@ -37,6 +41,7 @@ pub(crate) async fn run(config: Config, stop: Stop) -> anyhow::Result<Outcome> {
         Task::Worker(config) => worker::run(*config, stop).await,
         Task::Migrate(store) => migrate::run(&store).await,
         Task::Demo(args) => demo::run(&args, stop).await,
+        Task::Doctor(doctor) => doctor::run(&doctor, &config.warnings).await,
         Task::History(args, store) => questions::history(&args, &store).await,
         Task::State(args, store) => questions::state(&args, &store).await,
     }

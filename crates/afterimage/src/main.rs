@@ -5,6 +5,7 @@ mod clock;
 mod commands;
 mod config;
 mod demo;
+mod doctor;
 mod health;
 mod output;
 mod record_id;
@@ -73,7 +74,7 @@ fn default_filter(task: &Task) -> LogFilter {
     let text = match task {
         Task::Worker(_) => "info",
         Task::Migrate(_) => "warn",
-        Task::Demo(_) | Task::History(..) | Task::State(..) => "error",
+        Task::Demo(_) | Task::Doctor(_) | Task::History(..) | Task::State(..) => "error",
     };
     text.parse().unwrap_or_default()
 }

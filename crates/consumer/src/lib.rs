@@ -45,5 +45,5 @@ pub use queue::{
     Ask, BATCH_MAX, Counts, ItemError, LEASE_TOTAL_MAX, MESSAGE_BYTES_MAX, Queue, QueueError, QueueErrorKind, Receipt,
     WAIT_MAX,
 };
-pub use sqs::{SqsQueue, SqsSettings};
+pub use sqs::{SqsQueue, SqsSettings, explain};
 pub use telemetry::Metrics;

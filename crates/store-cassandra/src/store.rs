@@ -41,19 +41,6 @@ impl CassandraStore {
     pub fn sent(&self) -> Sent {
         self.writer.sent()
     }
-
-    /// What works, but should not be relied on: too few copies, copies placed without regard to data centres. Asks the
-    /// cluster.
-    ///
-    /// # Errors
-    /// [`StoreError`] as of [`Store::ping`].
-    pub async fn warnings(&self) -> Result<Vec<String>, StoreError> {
-        let live = self.connection.live().await?;
-        let refresh =
-            async { live.session.refresh_metadata().await.map_err(|error| Failure::from(&error).into_store()) };
-        bounded(self.connection.config().connect_timeout, refresh).await?;
-        Ok(cluster::warnings(&live.session, self.connection.config()))
-    }
 }
 
 #[async_trait]
@@ -75,6 +62,14 @@ impl Store for CassandraStore {
         checked?;
         self.connection.succeeded();
         self.connection.statements(&live).await.map(|_| ())
+    }
+
+    async fn warnings(&self) -> Result<Vec<String>, StoreError> {
+        let live = self.connection.live().await?;
+        let refresh =
+            async { live.session.refresh_metadata().await.map_err(|error| Failure::from(&error).into_store()) };
+        bounded(self.connection.config().connect_timeout, refresh).await?;
+        Ok(cluster::warnings(&live.session, self.connection.config()))
     }
 
     async fn append(&self, entries: &[Arc<Entry>], arrival: &Arrival) -> Vec<Result<(), AppendError>> {

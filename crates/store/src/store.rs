@@ -38,6 +38,11 @@ pub trait Store: Send + Sync + 'static {
     /// Answers, with a schema this version can use?
     async fn ping(&self) -> Result<(), StoreError>;
 
+    /// What works, but should not be relied on: too few copies, say. One line for each; asks the store.
+    async fn warnings(&self) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
     /// Makes each entry durable, content before index rows; one result for each, in order. Entries that are there
     /// already succeed. Never overwrites anything.
     async fn append(&self, entries: &[Arc<Entry>], arrival: &Arrival) -> Vec<Result<(), AppendError>>;

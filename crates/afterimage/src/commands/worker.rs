@@ -9,10 +9,12 @@ use afterimage_telemetry::Metrics as Registry;
 use aws_sdk_sqs::config::Builder;
 
 use super::Outcome;
+use crate::aws::Aws;
 use crate::config::{StoreConfig, WorkerConfig};
+use crate::doctor::{Finding, Looker};
 use crate::health::HealthPage;
 use crate::signals::Stop;
-use crate::{aws, stores};
+use crate::stores;
 
 /// What runs.
 const BUILD: afterimage_telemetry::Build = afterimage_telemetry::Build {
@@ -28,13 +30,22 @@ const PREPARE_PAUSE: Duration = Duration::from_secs(5);
 
 /// Builds a worker from its configuration and runs it to its end.
 pub(super) async fn run(config: WorkerConfig, stop: Stop) -> anyhow::Result<Outcome> {
-    let sqs = aws::sqs_config(&config.queue_url).await;
+    let aws = Aws::of_queue(&config.queue_url).await;
+    let advice = tokio::spawn(advise(Looker::new(&aws), config.queue_url.clone(), config.dlq_url.clone()));
     let store = stores::open(&config.store, stores::Missing::Make)?;
     let is_finite = config.process.exit_when_idle.is_some();
-    let end = work(config, sqs, Arc::clone(&store), stop).await;
+    let end = work(config, aws.sqs(), Arc::clone(&store), stop).await;
+    advice.abort();
     store.close().await;
     let end = end?;
     Ok(if is_finite && end.books.dead_lettered > 0 { Outcome::DeadLettered } else { Outcome::Done })
+}
+
+/// Says what of the queues endangers the promise, beside the work: a worker without permission to read their attributes
+/// works all the same.
+async fn advise(looker: Looker, queue_url: String, dlq_url: Option<String>) {
+    let (findings, _) = looker.queues(&queue_url, dlq_url.as_deref()).await;
+    findings.iter().for_each(Finding::log);
 }
 
 /// A worker on this queue and store, until it ends: by itself, drained after the first request to stop, or at the

@@ -21,7 +21,7 @@ use crate::record_id::RecordId;
 /// `AWS_REGION`, `AWS_ENDPOINT_URL`, profiles, roles.
 ///
 /// Exit codes: 0 done, 1 failure, 3 something was dead-lettered (worker --exit-when-idle), 4 no such record (history,
-/// state), 64 bad configuration.
+/// state), 5 something loses changes (doctor), 64 bad configuration.
 #[derive(Debug, Parser)]
 #[command(name = "afterimage", version, max_term_width = 120)]
 pub(crate) struct Cli {
@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Migrate(Box<MigrateArgs>),
     /// Try it on this machine: a queue, a worker, a SQLite file, and a small shop that changes things.
     Demo(DemoArgs),
+    /// Look at a deployment from end to end, with the settings of its worker, and say what to change.
+    Doctor(Box<DoctorArgs>),
     /// Show the history of a record: who changed it, when, from what to what.
     History(Box<HistoryArgs>),
     /// Show a record as it stood at a moment.
@@ -201,6 +203,23 @@ pub(crate) struct ProcessArgs {
 pub(crate) struct MigrateArgs {
     #[command(flatten)]
     pub(crate) store: StoreArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) worker: WorkerArgs,
+    /// A topic whose messages should reach the queue; may be given several times. Those of --allow-topic are looked at
+    /// anyway.
+    #[arg(long, value_name = "ARN", value_parser = topic_arn)]
+    pub(crate) topic: Vec<String>,
+    /// Publish an event of operation access (source afterimage, table doctor) to the first topic, or to the queue where
+    /// there is none, and wait so long for a worker to store it.
+    #[arg(long, value_name = "DURATION", value_parser = duration, num_args = 0..=1, default_missing_value = "60s")]
+    pub(crate) probe: Option<Duration>,
+    /// Print JSON, as the query API answers, instead of a table.
+    #[arg(long, value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) json: bool,
 }
 
 #[derive(Clone, Debug, Args)]

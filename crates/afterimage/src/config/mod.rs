@@ -23,7 +23,7 @@ use args::{Command, StoreArgs, WorkerArgs};
 pub(crate) use bad::BadConfig;
 pub(crate) use store::StoreConfig;
 pub(crate) use units::show_duration;
-pub(crate) use worker::WorkerConfig;
+pub(crate) use worker::{DoctorConfig, WorkerConfig};
 
 /// The settings file that is read when none is named.
 const DEFAULT_FILE: &str = "afterimage.toml";
@@ -47,6 +47,7 @@ pub(crate) enum Task {
     Worker(Box<WorkerConfig>),
     Migrate(StoreConfig),
     Demo(DemoArgs),
+    Doctor(Box<DoctorConfig>),
     History(Box<HistoryArgs>, StoreConfig),
     State(Box<StateArgs>, StoreConfig),
 }
@@ -86,6 +87,10 @@ pub(crate) fn load(argv: &[OsString]) -> Result<Config, Stop> {
         }
         Command::Migrate(args) => Task::Migrate(store(&args.store)?),
         Command::Demo(args) => Task::Demo(args),
+        Command::Doctor(args) => {
+            let store = store(&args.worker.store)?;
+            Task::Doctor(Box::new(DoctorConfig::new(*args, store, file.rules, &mut warnings)?))
+        }
         Command::History(args) => {
             let store = store(&args.store)?;
             Task::History(args, store)

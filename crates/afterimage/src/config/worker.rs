@@ -7,6 +7,7 @@ use afterimage_consumer::Limits;
 use afterimage_diff::{DigestKey, RuleBlock, Rules};
 use afterimage_event::{DEFAULT_NAME, Settings};
 
+use super::args::DoctorArgs;
 use super::rules::{self, BlockKeys};
 use super::store::{StoreConfig, secret_file};
 use super::{BadConfig, ProcessArgs, WorkerArgs, show_duration};
@@ -33,6 +34,38 @@ pub(crate) struct WorkerConfig {
     /// When storing a group of entries takes longer, the store counts as out of order.
     pub(crate) append_timeout: Duration,
     pub(crate) process: ProcessArgs,
+}
+
+/// A deployment to look at.
+#[derive(Debug)]
+pub(crate) struct DoctorConfig {
+    /// The settings of its worker.
+    pub(crate) worker: WorkerConfig,
+    /// Topics whose messages should reach the queue.
+    pub(crate) topics: Vec<String>,
+    /// Send an event through, and wait so long for it.
+    pub(crate) probe: Option<Duration>,
+    /// Print JSON.
+    pub(crate) json: bool,
+}
+
+impl DoctorConfig {
+    /// Refuses what a worker refuses.
+    pub(super) fn new(
+        args: DoctorArgs,
+        store: StoreConfig,
+        blocks: Vec<RuleBlock>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, BadConfig> {
+        let mut topics = args.topic;
+        for allowed in &args.worker.events.allow_topic {
+            if !topics.contains(allowed) {
+                topics.push(allowed.clone());
+            }
+        }
+        let worker = WorkerConfig::new(args.worker, store, blocks, warnings)?;
+        Ok(Self { worker, topics, probe: args.probe, json: args.json })
+    }
 }
 
 impl WorkerConfig {

@@ -55,6 +55,28 @@ impl Screen {
         self.width
     }
 
+    /// Pieces and then a text, broken at spaces into as many lines as it takes, each below the text's begin.
+    pub(super) fn wrapped(&self, out: &mut String, before: &[(Option<Look>, &str)], text: &str) {
+        let indent: usize = before.iter().map(|(_, text)| text.chars().count()).sum();
+        let room = self.width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(WIDTH_MIN / 2));
+        let mut lines = vec![String::new()];
+        for word in text.split(' ') {
+            let line = lines.last_mut().filter(|line| line.chars().count() + 1 + word.chars().count() <= room);
+            match line {
+                Some(line) if line.is_empty() => line.push_str(word),
+                Some(line) => line.extend([" ", word]),
+                None => lines.push(word.to_owned()),
+            }
+        }
+        let margin = " ".repeat(indent);
+        for (index, line) in lines.iter().filter(|line| !line.is_empty()).enumerate() {
+            match index {
+                0 => self.line(out, &[before, &[(None, line)]].concat()),
+                _ => self.line(out, &[(None, &margin), (None, line)]),
+            }
+        }
+    }
+
     /// One line of pieces; one that is wider than the screen is cut and ends in `…`.
     pub(super) fn line(&self, out: &mut String, pieces: &[(Option<Look>, &str)]) {
         let total: usize = pieces.iter().map(|(_, text)| text.chars().count()).sum();

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 pub(crate) mod http;
+pub(crate) mod refusal;
 pub(crate) mod sqs;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,7 +1,11 @@
 //! What SQS's errors mean here.
 
+use std::error::Error;
+
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::BatchResultErrorEntry;
+use aws_smithy_runtime_api::client::result::DispatchFailure;
 
 use crate::queue::{ItemError, QueueError, QueueErrorKind};
 
@@ -29,9 +33,9 @@ const LEASE_ENDED: [&str; 3] = ["InvalidParameterValue", "MessageNotInflight", "
 /// Codes that say "sender's fault" and yet pass, or are mended without the item.
 const PASSING: [&str; 4] = ["AccessDenied", "AccessDeniedException", "OverLimit", "RequestThrottled"];
 
-/// What a failed call means. Codes are compared as text: not every server sends its errors such that the SDK can type
+/// What a failed call of the AWS SDK means, whichever service was called. Codes are compared as text: not every server sends its errors such that the SDK can type
 /// them, and the same code comes with and without its prefix.
-pub(super) fn call_error<E, R>(error: &SdkError<E, R>) -> QueueError
+pub fn explain<E, R>(error: &SdkError<E, R>) -> QueueError
 where
     E: ProvideErrorMetadata,
 {
@@ -52,6 +56,9 @@ where
             QueueError { kind, code: code.to_owned(), reason }
         }
         SdkError::TimeoutError(_) => unavailable("Timeout", "no answer in time"),
+        SdkError::DispatchFailure(failure) if let Some(reason) = no_credentials(failure) => {
+            QueueError { kind: QueueErrorKind::Misconfigured, code: "NoCredentials".to_owned(), reason }
+        }
         SdkError::DispatchFailure(failure) => {
             let reason = failure.as_connector_error().map_or_else(|| "no connection".to_owned(), chain);
             unavailable("Unreachable", &reason)
@@ -64,6 +71,25 @@ where
         },
         _ => unavailable("Unknown", "the call failed"),
     }
+}
+
+/// Nothing was sent, since there is nothing to sign it with. A provider that did not answer may do so later.
+fn no_credentials(failure: &DispatchFailure) -> Option<String> {
+    let mut error: Option<&(dyn Error + 'static)> = failure.as_connector_error().map(|error| error as _);
+    while let Some(cause) = error {
+        match cause.downcast_ref::<CredentialsError>() {
+            Some(CredentialsError::CredentialsNotLoaded(_)) => {
+                return Some(
+                    "no AWS credentials: give the process a role, AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
+                     AWS_SECRET_ACCESS_KEY"
+                        .to_owned(),
+                );
+            }
+            Some(error @ CredentialsError::InvalidConfiguration(_)) => return Some(chain(error)),
+            _ => error = cause.source(),
+        }
+    }
+    None
 }
 
 /// What a failed item means.
@@ -80,7 +106,7 @@ fn bare(code: &str) -> &str {
     code.split_once(';').map_or(code, |(code, _)| code)
 }
 
-fn chain(error: &impl std::error::Error) -> String {
+fn chain(error: &impl Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

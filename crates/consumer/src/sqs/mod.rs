@@ -27,6 +27,7 @@ use crate::message::{Attribute, AttributeValue, Handle, Message};
 use crate::proof::Delete;
 use crate::queue::{Ask, Counts, ItemError, Queue, QueueError, QueueErrorKind, Receipt};
 use connector::Receiving;
+pub use error::explain;
 
 /// To reach a host.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -143,7 +144,7 @@ impl Queue for SqsQueue {
                 call.await
             }
         };
-        let output = output.map_err(|error| error::call_error(&error))?;
+        let output = output.map_err(|error| explain(&error))?;
         let (answered_at, mut permit) = receiving.take().unwrap_or_else(|| (Instant::now(), None));
         let messages = output
             .messages
@@ -171,7 +172,7 @@ impl Queue for SqsQueue {
             .collect::<Result<_, _>>()
             .map_err(|error| bad_request(&error))?;
         let request = self.deleting.delete_message_batch().queue_url(&self.settings.queue_url);
-        let output = request.set_entries(Some(entries)).send().await.map_err(|error| error::call_error(&error))?;
+        let output = request.set_entries(Some(entries)).send().await.map_err(|error| explain(&error))?;
         Ok(by_position(deletes.len(), output.successful.iter().map(|entry| entry.id()), &output.failed))
     }
 
@@ -193,7 +194,7 @@ impl Queue for SqsQueue {
             .collect::<Result<_, _>>()
             .map_err(|error| bad_request(&error))?;
         let request = self.extending.change_message_visibility_batch().queue_url(&self.settings.queue_url);
-        let output = request.set_entries(Some(entries)).send().await.map_err(|error| error::call_error(&error))?;
+        let output = request.set_entries(Some(entries)).send().await.map_err(|error| explain(&error))?;
         Ok(by_position(handles.len(), output.successful.iter().map(|entry| entry.id()), &output.failed))
     }
 
@@ -221,7 +222,7 @@ impl Queue for SqsQueue {
             .collect::<Result<_, _>>()
             .map_err(|error| bad_request(&error))?;
         let request = self.sending.send_message_batch().queue_url(dlq_url);
-        let output = request.set_entries(Some(entries)).send().await.map_err(|error| error::call_error(&error))?;
+        let output = request.set_entries(Some(entries)).send().await.map_err(|error| explain(&error))?;
         Ok(by_position(letters.len(), output.successful.iter().map(|entry| entry.id()), &output.failed))
     }
 
@@ -232,11 +233,7 @@ impl Queue for SqsQueue {
             QueueAttributeName::ApproximateNumberOfMessagesDelayed,
         ];
         let request = self.deleting.get_queue_attributes().queue_url(&self.settings.queue_url);
-        let output = request
-            .set_attribute_names(Some(names.to_vec()))
-            .send()
-            .await
-            .map_err(|error| error::call_error(&error))?;
+        let output = request.set_attribute_names(Some(names.to_vec())).send().await.map_err(|error| explain(&error))?;
         let counts = output.attributes.unwrap_or_default();
         // A count that is missing must not read as "empty".
         let count = |name| counts.get(&name).and_then(|count| count.parse().ok()).unwrap_or(u64::MAX);
