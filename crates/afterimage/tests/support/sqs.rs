@@ -7,6 +7,9 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_sqs::types::{Message, QueueAttributeName, SendMessageBatchRequestEntry};
 
+/// Most bytes of a batch together.
+const BATCH_BYTES_MAX: usize = 1 << 20;
+
 pub(crate) struct Queues {
     pub(crate) endpoint: EmbeddedQueue,
     pub(crate) client: Client,
@@ -35,12 +38,17 @@ impl Queues {
     }
 
     pub(crate) async fn send(&self, bodies: impl IntoIterator<Item = String>) {
-        let bodies: Vec<_> = bodies.into_iter().collect();
-        for batch in bodies.chunks(10) {
-            let entries = batch.iter().enumerate().map(|(index, body)| {
-                SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(body).build().unwrap()
-            });
-            let sent = self.client.send_message_batch().queue_url(&self.changes).set_entries(Some(entries.collect()));
+        let mut bodies = bodies.into_iter().peekable();
+        while bodies.peek().is_some() {
+            let (mut entries, mut bytes) = (Vec::new(), 0);
+            while entries.len() < 10
+                && let Some(body) = bodies.next_if(|body| bytes + body.len() <= BATCH_BYTES_MAX)
+            {
+                bytes += body.len();
+                let entry = SendMessageBatchRequestEntry::builder().id(entries.len().to_string()).message_body(body);
+                entries.push(entry.build().unwrap());
+            }
+            let sent = self.client.send_message_batch().queue_url(&self.changes).set_entries(Some(entries));
             assert!(sent.send().await.unwrap().failed.is_empty());
         }
     }
