@@ -38,13 +38,16 @@ fuzz_target!(|text: &str| {
     }
 });
 
-fn policies() -> [Arrays; 3] {
+fn policies() -> [Arrays; 6] {
     let everywhere = |policy| ("/**".parse().unwrap(), policy);
     let keyed = ArrayPolicy::Keyed("/id".parse().unwrap());
     [
         Arrays::atomic(),
         Arrays::new(vec![everywhere(ArrayPolicy::Index)]),
         Arrays::new(vec![("/items".parse().unwrap(), ArrayPolicy::Index), everywhere(keyed)]),
+        Arrays::new(vec![everywhere(ArrayPolicy::Set)]),
+        Arrays::new(vec![everywhere(ArrayPolicy::Lcs)]),
+        Arrays::new(vec![("/*/*".parse().unwrap(), ArrayPolicy::Set), everywhere(ArrayPolicy::Lcs)]),
     ]
 }
 

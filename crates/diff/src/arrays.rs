@@ -15,9 +15,25 @@ pub enum ArrayPolicy {
     /// By the scalar that this pointer leads to in each element. Arrays that do not allow that (an element without it or
     /// with the same as another, more than [`KEYED_ELEMENTS_MAX`](Self::KEYED_ELEMENTS_MAX) elements) are atomic.
     Keyed(Pointer),
+    /// As a collection, by value: elements came or went, each with its position. Of equal ones as many stay as both arrays
+    /// have, the first ones. If those that stayed are in another order, that is a change, too. Elements are not looked
+    /// into. With more than [`EDITS_MAX`](Self::EDITS_MAX) edits the array is atomic.
+    Set,
+    /// As a sequence, by value: what both arrays have at their ends stays, and of the rest a longest common subsequence.
+    /// Between elements that stay others take each other's places, and these are looked into; what one array has more
+    /// there came or went. With more than [`EDITS_MAX`](Self::EDITS_MAX) edits, or a subsequence that leaves out more than
+    /// [`LCS_DISTANCE_MAX`](Self::LCS_DISTANCE_MAX), the array is atomic.
+    Lcs,
 }
 
 impl ArrayPolicy {
+    /// Most elements of a set or sequence that came, went, or (all that stayed) stand in another order: as with keyed
+    /// arrays, more tell nobody anything. Carrying out a change may move all that stands behind it, so this also bounds
+    /// what undoing takes.
+    pub const EDITS_MAX: usize = 1_000;
+    /// Most elements that the search for a longest common subsequence leaves out, of both arrays together, not counting
+    /// those that only one of them has. The search takes about twice so many steps for each element.
+    pub const LCS_DISTANCE_MAX: usize = 256;
     /// Most elements of a keyed array: its changes would no longer tell anybody anything.
     pub const KEYED_ELEMENTS_MAX: usize = 1_000;
 }
@@ -48,6 +64,16 @@ impl Arrays {
     #[must_use]
     pub fn is_atomic(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// May elements of some array be in another place without a key to tell them by?
+    pub(crate) fn has_sequences(&self) -> bool {
+        self.iter().any(|(_, policy)| *policy == ArrayPolicy::Lcs)
+    }
+
+    /// May an element be the same one at another position?
+    pub(crate) fn may_move_elements(&self) -> bool {
+        self.iter().any(|(_, policy)| !matches!(policy, ArrayPolicy::Atomic | ArrayPolicy::Index))
     }
 
     /// The policy for the array at `pointer`.

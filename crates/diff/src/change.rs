@@ -11,7 +11,7 @@ use afterimage_json::{Kind, Pointer, Raw};
 pub struct Change<'a> {
     /// Where it is in the document after; for what is gone, where it was in the document before.
     pub path: Pointer,
-    /// Where the same place was before, when that differs: inside an element of a keyed array that moved. The index of an
+    /// Where the same place was before, when that differs: inside an element of a keyed array or a sequence that moved. The index of an
     /// element that came is its new one here, too.
     pub old_path: Option<Pointer>,
     /// Keys of the elements of keyed arrays on the way, outermost first; that of the element itself when it came or went.
@@ -40,11 +40,11 @@ pub enum ChangeKind<'a> {
         /// The value now.
         new: Raw<'a>,
     },
-    /// The elements of a keyed array that stayed are in another order.
+    /// The elements of a keyed array or a set that stayed are in another order.
     Order {
-        /// Their keys in the order until now.
+        /// Their keys, or in a set the elements themselves, in the order until now.
         old: Vec<Raw<'a>>,
-        /// The same keys in the order now.
+        /// The same in the order now. Of equal ones the first is the first, and so on.
         new: Vec<Raw<'a>>,
     },
 }

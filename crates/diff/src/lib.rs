@@ -5,10 +5,13 @@ mod change;
 mod compare;
 mod delta;
 mod digest;
+mod edits;
+mod keyed;
 pub mod patch;
 mod pattern;
 mod ruled;
 mod rules;
+mod subsequence;
 mod walk;
 
 pub use arrays::{ArrayPolicy, Arrays};

@@ -6,7 +6,7 @@ use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, MoveOperation, Patch, PatchOperation, RemoveOperation, ReplaceOperation};
 use serde_json::Value;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 /// The patch that turns the document before into the document after.
 ///
@@ -100,8 +100,12 @@ fn moves(old: &[Raw<'_>], new: &[Raw<'_>]) -> Vec<(usize, usize)> {
         canonical(*key, &mut id);
         id
     };
-    let positions: HashMap<_, _> = old.iter().enumerate().map(|(position, key)| (id(key), position)).collect();
-    let target: Vec<usize> = new.iter().filter_map(|key| positions.get(&id(key)).copied()).collect();
+    // The elements of a set may be there several times; the first of equal ones stays the first.
+    let mut positions: HashMap<_, VecDeque<usize>> = HashMap::new();
+    for (position, key) in old.iter().enumerate() {
+        positions.entry(id(key)).or_default().push_back(position);
+    }
+    let target: Vec<usize> = new.iter().filter_map(|key| positions.get_mut(&id(key))?.pop_front()).collect();
     let stays = longest_increasing(&target);
     let mut current: Vec<usize> = (0..old.len()).collect();
     let find = |current: &[usize], element| current.iter().position(|&other| other == element);
@@ -160,6 +164,7 @@ mod tests {
             ("[1,2,3,4]", "[4,3,2,1]", 3),
             ("[1,2,3,4]", "[1,2,3,4]", 0),
             ("[1,2,3,4,5,6]", "[3,1,2,6,4,5]", 2),
+            ("[1,1.0,2,1]", "[2,1,1.0,1]", 1),
         ] {
             let mut order: Vec<_> = keys(old).iter().map(|key| key.as_str()).collect();
             let moves = moves(&keys(old), &keys(new));

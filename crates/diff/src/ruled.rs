@@ -3,14 +3,15 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use afterimage_json::{Pointer, Raw, equal};
+use afterimage_json::{Pointer, Raw, canonical, equal};
 
 use crate::arrays::PolicyCursor;
-use crate::rules::{Cursor, Effects, Places, redacted, stand_in, without_quiet};
+use crate::rules::{Cursor, Effects, Places, has_secret_key, redacted, stand_in, without_quiet};
 use crate::{ArrayPolicy, Change, ChangeKind, DigestKey, Redaction, TableRules};
 
-/// How many values inside redacted ones are looked up for their `hmac`, per entry: each costs a walk through the image.
-const HMAC_LOOKUPS_MAX: usize = 64;
+/// How many values are looked up in the images per entry, each costing a walk through them: those inside redacted ones for
+/// their `hmac`, and sets of which something is redacted for their order. Beyond it neither is shown.
+const LOOKUPS_MAX: usize = 64;
 
 /// A change after the rules. Values are JSON text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,11 +46,11 @@ pub enum Values<'a> {
         /// The value now.
         new: Cow<'a, str>,
     },
-    /// The elements of a keyed array that stayed are in another order.
+    /// The elements of a keyed array or a set that stayed are in another order.
     Order {
-        /// Their keys in the order until now.
+        /// Their keys, or in a set the elements themselves, in the order until now.
         old: Vec<Cow<'a, str>>,
-        /// The same keys in the order now.
+        /// The same in the order now. Of equal ones the first is the first, and so on.
         new: Vec<Cow<'a, str>>,
     },
     /// Something is different that the rules do not let be seen.
@@ -206,9 +207,64 @@ impl<'a, 'r> Ruler<'a, 'r> {
                     _ => Values::Replaced { old, new },
                 };
             }
+            // The elements of a set are shown as such. Keys are never hidden: see `RuleBlock`.
+            ChangeKind::Order { old, new } if *self.rules.arrays().policy(&after) == ArrayPolicy::Set => {
+                ruled.values = self.redact_order(&old, &new, &before, &after);
+            }
             ChangeKind::Order { .. } => {}
         }
         Some(ruled)
+    }
+
+    /// The order of a set whose elements are at `before` and `after`.
+    fn redact_order(&mut self, old: &[Raw<'a>], new: &[Raw<'a>], before: &Pointer, after: &Pointer) -> Values<'a> {
+        let mut is_untouched = |elements: &[Raw<'a>], path: &Pointer| {
+            let state = self.cursor.descend(path);
+            self.cursor.rewind();
+            state.is_empty() && !elements.iter().any(|element| has_secret_key(element.as_str()))
+        };
+        if is_untouched(old, before) && is_untouched(new, after) {
+            let texts = |elements: &[Raw<'a>]| elements.iter().map(|element| Cow::Borrowed(element.as_str())).collect();
+            return Values::Order { old: texts(old), new: texts(new) };
+        }
+        self.lookups += 1;
+        if self.lookups > LOOKUPS_MAX {
+            return Values::Redacted { redaction: Redaction::Drop, old: None, new: None };
+        }
+        let (old, met_old) = self.redact_elements(old, self.before.at(before), before);
+        let (new, met_new) = self.redact_elements(new, self.after.at(after), after);
+        match met_old.into_iter().chain(met_new).min() {
+            Some(redaction) if !is_visible_order(&old, &new) => Values::Redacted { redaction, old: None, new: None },
+            _ => Values::Order { old, new },
+        }
+    }
+
+    /// Some elements of an array, in its order, as they may be shown; and the strictest redaction inside them.
+    fn redact_elements(
+        &mut self,
+        some: &[Raw<'a>],
+        array: Option<Raw<'a>>,
+        path: &Pointer,
+    ) -> (Vec<Cow<'a, str>>, Option<Redaction>) {
+        let mut some = some.iter().peekable();
+        let (mut shown, mut strictest) = (Vec::with_capacity(some.len()), None);
+        for (index, element) in array.and_then(Raw::elements).into_iter().flatten().enumerate() {
+            // They are slices of the same text.
+            if some.next_if(|next| std::ptr::eq(next.as_str(), element.as_str())).is_none() {
+                continue;
+            }
+            let place = path.child(&index.to_string());
+            let (text, met) = match self.cursor.first_on_the_way(&place, |effects| effects.redact.is_some()) {
+                Some((_, Effects { redact: Some(redaction), .. })) => {
+                    self.places.push(&place);
+                    (stand_in(element, redaction, self.key), Some(redaction))
+                }
+                _ => self.redact(element, &place),
+            };
+            shown.push(text);
+            strictest = strictest.into_iter().chain(met).min();
+        }
+        (shown, strictest)
     }
 
     /// The value that stands at `path`, and the strictest redaction inside it.
@@ -244,9 +300,10 @@ impl<'a, 'r> Ruler<'a, 'r> {
     /// The whole values of a redacted place that something changed in.
     fn look_up(&mut self, change: &Change<'a>, old: &Pointer, new: &Pointer) -> (Option<Raw<'a>>, Option<Raw<'a>>) {
         self.lookups += 1;
-        // What went from an element of a keyed array has a path before only: where the element is now is not known here.
-        let is_place_known = change.key.is_empty() || !matches!(change.kind, ChangeKind::Removed { .. });
-        if is_place_known && self.lookups <= HMAC_LOOKUPS_MAX {
+        // What went from an element that may have moved has a path before only: where the element is now is not known here.
+        let may_have_moved = !change.key.is_empty() || self.rules.arrays().has_sequences() && has_index(&change.path);
+        let is_place_known = !may_have_moved || !matches!(change.kind, ChangeKind::Removed { .. });
+        if is_place_known && self.lookups <= LOOKUPS_MAX {
             (self.before.at(old), self.after.at(new))
         } else {
             (None, None)
@@ -289,6 +346,34 @@ fn plain(change: Change<'_>) -> RuledChange<'_> {
         ChangeKind::Order { old, new } => Values::Order { old: texts(old), new: texts(new) },
     };
     RuledChange { path: change.path, old_path: change.old_path, key: texts(change.key), values }
+}
+
+/// Does it lead through something that may be an element of an array?
+fn has_index(path: &Pointer) -> bool {
+    path.segments().any(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Are these the same elements in two orders that can be told apart? Not if what differs is hidden, or if an element is
+/// hidden in one place and not in the other.
+fn is_visible_order(old: &[Cow<'_, str>], new: &[Cow<'_, str>]) -> bool {
+    let ids = |texts: &[Cow<'_, str>]| -> Vec<Vec<u8>> {
+        let id = |text: &Cow<'_, str>| {
+            let mut id = Vec::new();
+            // What is left of proven text is JSON.
+            if let Ok(value) = Raw::parse(text) {
+                canonical(value, &mut id);
+            }
+            id
+        };
+        texts.iter().map(id).collect()
+    };
+    let (mut old, mut new) = (ids(old), ids(new));
+    if old == new {
+        return false;
+    }
+    old.sort_unstable();
+    new.sort_unstable();
+    old == new
 }
 
 /// The same data? Both are JSON; should one not be, it is not the same as anything.

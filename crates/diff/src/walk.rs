@@ -1,10 +1,11 @@
 //! Comparing two values that are proven JSON, member by member.
 
 use crate::arrays::PolicyCursor;
+use crate::edits::Edits;
+use crate::keyed::Keyed;
 use crate::{ArrayPolicy, Arrays, Change, ChangeKind};
-use afterimage_json::{Kind, Pointer, Raw, canonical, equal, unescape};
+use afterimage_json::{Kind, Pointer, Raw, equal, unescape};
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 /// Most bytes that say where changes are, for each byte of the two documents. A hostile document with long names above many
 /// values would else make changes a thousand times its size.
@@ -134,10 +135,14 @@ impl<'a, 'r> Walk<'a, 'r> {
         match self.policy() {
             ArrayPolicy::Atomic => self.atomic(old, new),
             ArrayPolicy::Index => self.by_position(&elements(old), &elements(new)),
-            ArrayPolicy::Keyed(pointer) => match (Keyed::new(old, pointer), Keyed::new(new, pointer)) {
-                (Some(old), Some(new)) => self.by_key(&old, &new),
-                _ => self.atomic(old, new),
-            },
+            ArrayPolicy::Keyed(pointer) => {
+                match (Keyed::new(elements(old), pointer), Keyed::new(elements(new), pointer)) {
+                    (Some(old), Some(new)) => self.by_key(&old, &new),
+                    _ => self.atomic(old, new),
+                }
+            }
+            ArrayPolicy::Set => self.by_value(old, new, Edits::of_set),
+            ArrayPolicy::Lcs => self.by_value(old, new, Edits::of_sequence),
         }
     }
 
@@ -164,6 +169,26 @@ impl<'a, 'r> Walk<'a, 'r> {
         }
         for (index, &new) in new.iter().enumerate().skip(old.len()) {
             self.at(index, index, |walk| walk.push(ChangeKind::Added { new }));
+        }
+    }
+
+    fn by_value(&mut self, old: Raw<'a>, new: Raw<'a>, edits: impl FnOnce(&[Raw<'a>], &[Raw<'a>]) -> Option<Edits>) {
+        let (before, after) = (elements(old), elements(new));
+        let Some(edits) = edits(&before, &after) else { return self.atomic(old, new) };
+        for (from, to) in edits.altered {
+            self.at(from, to, |walk| walk.values(before[from], after[to]));
+        }
+        for from in edits.gone.into_iter().rev() {
+            self.at(from, from, |walk| walk.push(ChangeKind::Removed { old: before[from] }));
+        }
+        if !edits.reordered.is_empty() {
+            let new = edits.reordered.iter().map(|&(_, to)| after[to]).collect();
+            let mut places = edits.reordered;
+            places.sort_unstable();
+            self.push(ChangeKind::Order { old: places.iter().map(|&(from, _)| before[from]).collect(), new });
+        }
+        for to in edits.come {
+            self.at(to, to, |walk| walk.push(ChangeKind::Added { new: after[to] }));
         }
     }
 
@@ -258,40 +283,6 @@ impl<'a, 'r> Walk<'a, 'r> {
             }
         }
         pointer
-    }
-}
-
-/// The elements of an array, each with a scalar that no other has.
-struct Keyed<'a> {
-    elements: Vec<Raw<'a>>,
-    keys: Vec<Raw<'a>>,
-    /// Canonical text of the keys: one for all spellings.
-    ids: Vec<Vec<u8>>,
-    positions: HashMap<Vec<u8>, usize>,
-}
-
-impl<'a> Keyed<'a> {
-    /// `None` if the array cannot be keyed.
-    fn new(array: Raw<'a>, pointer: &Pointer) -> Option<Self> {
-        let elements = elements(array);
-        if elements.len() > ArrayPolicy::KEYED_ELEMENTS_MAX {
-            return None;
-        }
-        let mut keyed = Self { keys: Vec::new(), ids: Vec::new(), positions: HashMap::new(), elements };
-        for (position, element) in keyed.elements.iter().enumerate() {
-            let key = element.at(pointer).filter(|_| element.kind() == Kind::Object)?;
-            if !matches!(key.kind(), Kind::String | Kind::Number | Kind::Bool) {
-                return None;
-            }
-            let mut id = Vec::new();
-            canonical(key, &mut id);
-            if keyed.positions.insert(id.clone(), position).is_some() {
-                return None;
-            }
-            keyed.keys.push(key);
-            keyed.ids.push(id);
-        }
-        Some(keyed)
     }
 }
 

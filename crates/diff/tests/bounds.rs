@@ -15,8 +15,14 @@ fn arrays(policy: ArrayPolicy) -> Arrays {
     Arrays::new(vec![("/**".parse().unwrap(), policy)])
 }
 
-fn policies() -> [Arrays; 3] {
-    [Arrays::atomic(), arrays(ArrayPolicy::Index), arrays(ArrayPolicy::Keyed("/id".parse().unwrap()))]
+fn policies() -> [Arrays; 5] {
+    [
+        Arrays::atomic(),
+        arrays(ArrayPolicy::Index),
+        arrays(ArrayPolicy::Keyed("/id".parse().unwrap())),
+        arrays(ArrayPolicy::Set),
+        arrays(ArrayPolicy::Lcs),
+    ]
 }
 
 fn place_bytes(change: &Change<'_>) -> usize {

@@ -146,6 +146,56 @@ fn the_key_of_an_element_shows_above_what_is_redacted_only() {
     assert!(delta.changes.iter().all(|change| change.key.is_empty()));
 }
 
+/// The order that a change tells, as JSON texts.
+fn order(delta: &Delta<'_>) -> Option<(String, String)> {
+    delta.changes.iter().find_map(|change| match &change.values {
+        Values::Order { old, new } => Some((old.join(" "), new.join(" "))),
+        _ => None,
+    })
+}
+
+#[test]
+fn the_order_of_a_set_shows_its_elements_as_images_do() {
+    let before = r#"{"users":[{"n":1,"password":"x"},{"n":2,"mail":"y"}]}"#;
+    let after = r#"{"users":[{"n":2,"mail":"y"},{"n":1,"password":"x"}]}"#;
+    let set = || block().array("/users", "set").unwrap();
+    let texts = |old: &str, new: &str| Some((old.to_owned(), new.to_owned()));
+    let delta = update(before, after, &with(set().redact("/users/*/mail", "mask").unwrap()));
+    assert_eq!(order(&delta), texts(r#"{"n":1} {"n":2,"mail":"***"}"#, r#"{"n":2,"mail":"***"} {"n":1}"#));
+    assert_eq!(places(&delta.redacted), ["/users/0/mail", "/users/0/password", "/users/1/mail", "/users/1/password"]);
+    assert!(delta.after_is_derivable);
+    // Hidden where it was and not where it is, or everywhere: then all there is to say is that something differs.
+    for pattern in ["/users/0", "/users/*", "/users/*/n", "/**/n"] {
+        let delta =
+            update(before, after, &with(set().redact(pattern, "mask").unwrap().redact("/**/mail", "drop").unwrap()));
+        assert!(!delta.after_is_derivable, "{pattern}");
+        assert!(shown(&delta)[0].starts_with("/users ") && shown(&delta)[0].ends_with(" - -"), "{pattern} {delta:?}");
+    }
+    // As long as no rule reaches there, nothing is looked at twice.
+    let delta = update(r#"{"t":["a","b"]}"#, r#"{"t":["b","a"]}"#, &with(block().array("/t", "set").unwrap()));
+    assert_eq!(order(&delta), texts(r#""a" "b""#, r#""b" "a""#));
+}
+
+#[test]
+fn what_is_quiet_in_elements_stays_quiet_however_they_are_told_apart() {
+    let (before, after) = (r#"{"l":[{"v":1,"at":1},{"v":2,"at":2}]}"#, r#"{"l":[{"v":1,"at":5},{"v":2,"at":2}]}"#);
+    for policy in ["atomic", "index", "keyed(/v)", "set", "lcs"] {
+        let rules = with(block().array("/l", policy).unwrap().quiet("/l/*/at").unwrap());
+        assert_eq!(update(before, after, &rules).verdict, Verdict::Unchanged, "{policy}");
+    }
+    let rules = with(block().array("/l", "set").unwrap().quiet("/l").unwrap());
+    assert_eq!(update(r#"{"l":[1,2]}"#, r#"{"l":[2,1]}"#, &rules).verdict, Verdict::Unchanged);
+}
+
+#[test]
+fn a_value_gone_from_an_element_that_moved_is_not_taken_from_another() {
+    let rules = with(block().array("/l", "lcs").unwrap().redact("/l/*/h", "hmac").unwrap());
+    let (before, after) = (r#"{"l":[0,{"h":{"a":1,"b":1}},9]}"#, r#"{"l":[{"h":"another"},0,{"h":{"a":1}},9]}"#);
+    let delta = update(before, after, &rules);
+    let change = delta.changes.iter().find(|change| change.path.as_str() == "/l/1/h").unwrap();
+    assert_eq!((change.old(), change.new()), (None, None));
+}
+
 #[test]
 fn quiet_changes_show_in_an_entry_that_is_made_for_another_reason() {
     let rules = with(block().quiet("/updatedAt").unwrap());
@@ -266,6 +316,8 @@ fn the_digest_of_rules_covers_all_that_shapes_entries() {
         digest(vec![block().redact("/a", "hmac").unwrap()]),
         digest(vec![block().array("/a", "index").unwrap()]),
         digest(vec![block().array("/a", "keyed(/index)").unwrap()]),
+        digest(vec![block().array("/a", "set").unwrap()]),
+        digest(vec![block().array("/a", "lcs").unwrap()]),
         digest(vec![block().ignore("/a").unwrap().ignore("/b").unwrap()]),
         digest(vec![block().ignore("/b").unwrap().ignore("/a").unwrap()]),
     ];
@@ -285,7 +337,7 @@ fn a_bad_setting_is_refused_by_the_name_of_its_block() {
         block().ignore("").unwrap_err(),
         block().quiet("/a~").unwrap_err(),
         block().redact("/a", "hide").unwrap_err(),
-        block().array("/a", "set").unwrap_err(),
+        block().array("/a", "bag").unwrap_err(),
         block().array("/a", "keyed(id)").unwrap_err(),
         block().array("/a", "keyed()").unwrap_err(),
         block().images("all").unwrap_err(),

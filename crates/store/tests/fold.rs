@@ -48,13 +48,19 @@ fn document(random: &mut fastrand::Rng) -> String {
     let list = |random: &mut fastrand::Rng| {
         (0..random.usize(0..5)).map(|_| random.u8(0..3).to_string()).collect::<Vec<_>>().join(",")
     };
+    let mixed = |random: &mut fastrand::Rng| {
+        let kinds = ["1", "1.0", "\"1\"", "{\"s\":[1]}", "{\"s\":[1,2]}", "[]", "null"];
+        (0..random.usize(0..9)).map(|_| kinds[random.usize(..kinds.len())]).collect::<Vec<_>>().join(",")
+    };
     let secret = if random.u8(0..20) == 0 { format!(r#","password":"{}""#, random.u8(..)) } else { String::new() };
     format!(
-        r#"{{"n":12345678901234567890.{},"items":[{}],"list":[{}],"index":[{}],"a/b":{{"":{},"~":null}}{secret}}}"#,
+        r#"{{"n":12345678901234567890.{},"items":[{}],"list":[{}],"index":[{}],"set":[{}],"lcs":[{}],"a/b":{{"":{},"~":null}}{secret}}}"#,
         random.u8(0..4),
         items.join(","),
         list(random),
         list(random),
+        mixed(random),
+        mixed(random),
         random.u8(0..3)
     )
 }
@@ -67,6 +73,7 @@ fn without_secret(document: &str) -> String {
 async fn every_state_folds_to_the_image_that_was_sent() {
     let block = RuleBlock::new("all", "*", "*").images("changes").unwrap();
     let block = block.array("/items", "keyed(/id)").unwrap().array("/index", "index").unwrap();
+    let block = block.array("/set", "set").unwrap().array("/lcs", "lcs").unwrap();
     let rules = Rules::new(vec![block], DigestKey::published()).unwrap();
     let random = &mut fastrand::Rng::with_seed(7);
     let store = Arc::new(MemoryStore::new());

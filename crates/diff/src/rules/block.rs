@@ -56,6 +56,7 @@ pub struct RuleError {
 
 /// What is wrong where the text as such is fine.
 pub(super) const ROOT_PROBLEM: &str = "names the whole document; use images = \"names\" to keep no values";
+const POLICY_PROBLEM: &str = "expected one of atomic, index, keyed(/pointer), set, lcs";
 const KEY_PROBLEM: &str = "tells elements apart by something that is ignored, redacted or a secret";
 const TOO_MANY_PROBLEM: &str = "is one pattern too many for one table";
 
@@ -159,7 +160,7 @@ impl RuleBlock {
         Ok(self)
     }
 
-    /// Compares the arrays that the pattern matches in this way: `atomic`, `index` or `keyed(/id)`.
+    /// Compares the arrays that the pattern matches in this way: `atomic`, `index`, `keyed(/id)`, `set` or `lcs`.
     ///
     /// # Errors
     /// It is no pattern; or there is no such policy.
@@ -169,6 +170,8 @@ impl RuleBlock {
         let policy = match policy {
             "atomic" => ArrayPolicy::Atomic,
             "index" => ArrayPolicy::Index,
+            "set" => ArrayPolicy::Set,
+            "lcs" => ArrayPolicy::Lcs,
             keyed => match keyed.strip_prefix("keyed(").and_then(|rest| rest.strip_suffix(')')) {
                 Some(pointer) => match self.read::<Pointer>("arrays", pointer)? {
                     pointer if pointer.is_root() => {
@@ -180,7 +183,7 @@ impl RuleBlock {
                     }
                     pointer => ArrayPolicy::Keyed(pointer),
                 },
-                None => return Err(self.error("arrays", policy, "expected one of atomic, index, keyed(/pointer)")),
+                None => return Err(self.error("arrays", policy, POLICY_PROBLEM)),
             },
         };
         self.arrays.push((pattern, policy));

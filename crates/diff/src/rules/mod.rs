@@ -25,6 +25,7 @@ pub(crate) use matcher::{Cursor, Effects, Matcher};
 pub(crate) use places::Places;
 pub use redaction::{ParseRedactionError, Redaction};
 pub(crate) use rewrite::{redacted, stand_in, without_ignored, without_quiet};
+pub(crate) use secrets::has_secret_key;
 pub use secrets::is_secret_name;
 pub use settings::{Images, ParseImagesError, ParseRetentionError, Retention};
 pub use table::TableRules;

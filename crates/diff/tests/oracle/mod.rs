@@ -103,6 +103,8 @@ fn compare(before: &Tree, after: &Tree, place: &Place, arrays: &Arrays, found: &
             ArrayPolicy::Keyed(pointer) if keyable(old, pointer) && keyable(new, pointer) => {
                 by_key(old, new, pointer, place, arrays, found);
             }
+            ArrayPolicy::Set if as_set(old, new, place, found) => {}
+            ArrayPolicy::Lcs if as_sequence(old, new, place, arrays, found) => {}
             _ => place.clone().report(What::Replaced(before.clone(), after.clone()), found),
         },
         _ => place.clone().report(What::Replaced(before.clone(), after.clone()), found),
@@ -147,6 +149,98 @@ fn by_key(old: &[Tree], new: &[Tree], pointer: &Pointer, place: &Place, arrays: 
             place.element(to, to).keyed(key(element)).report(What::Added(element.clone()), found);
         }
     }
+}
+
+/// False if there is too much to tell.
+fn as_set(old: &[Tree], new: &[Tree], place: &Place, found: &mut Vec<Difference>) -> bool {
+    // How many elements up to this one are the same as it, and how many there are in all.
+    let rank = |elements: &[Tree], at: usize| elements[..=at].iter().filter(|e| **e == elements[at]).count();
+    let count = |elements: &[Tree], wanted: &Tree| elements.iter().filter(|e| *e == wanted).count();
+    let gone: Vec<usize> = (0..old.len()).filter(|&at| rank(old, at) > count(new, &old[at])).collect();
+    let come: Vec<usize> = (0..new.len()).filter(|&at| rank(new, at) > count(old, &new[at])).collect();
+    let without = |elements: &[Tree], left_out: &[usize]| {
+        let stay = elements.iter().enumerate().filter(|(at, _)| !left_out.contains(at));
+        stay.map(|(_, element)| element.clone()).collect::<Vec<_>>()
+    };
+    let (kept_old, kept_new) = (without(old, &gone), without(new, &come));
+    let reordered = kept_old != kept_new;
+    if gone.len() + come.len() + if reordered { kept_old.len() } else { 0 } > ArrayPolicy::EDITS_MAX {
+        return false;
+    }
+    for at in gone.into_iter().rev() {
+        place.element(at, at).report(What::Removed(old[at].clone()), found);
+    }
+    if reordered {
+        place.clone().report(What::Order(kept_old, kept_new), found);
+    }
+    for at in come {
+        place.element(at, at).report(What::Added(new[at].clone()), found);
+    }
+    true
+}
+
+/// False if there is too much to tell.
+fn as_sequence(old: &[Tree], new: &[Tree], place: &Place, arrays: &Arrays, found: &mut Vec<Difference>) -> bool {
+    let shorter = old.len().min(new.len());
+    let start = (0..shorter).take_while(|&at| old[at] == new[at]).count();
+    let end = (0..shorter - start).take_while(|&at| old[old.len() - 1 - at] == new[new.len() - 1 - at]).count();
+    let (old_end, new_end) = (old.len() - end, new.len() - end);
+    let froms: Vec<usize> = (start..old_end).filter(|&at| new[start..new_end].contains(&old[at])).collect();
+    let tos: Vec<usize> = (start..new_end).filter(|&at| old[start..old_end].contains(&new[at])).collect();
+
+    // The textbook table: how long the longest common subsequence is from there on.
+    let mut length = vec![vec![0; tos.len() + 1]; froms.len() + 1];
+    for i in (0..froms.len()).rev() {
+        for j in (0..tos.len()).rev() {
+            length[i][j] = if old[froms[i]] == new[tos[j]] {
+                length[i + 1][j + 1] + 1
+            } else {
+                length[i + 1][j].max(length[i][j + 1])
+            };
+        }
+    }
+    if froms.len() + tos.len() - 2 * length[0][0] > ArrayPolicy::LCS_DISTANCE_MAX {
+        return false;
+    }
+    let mut stay = Vec::new();
+    let (mut i, mut j) = (0, 0);
+    while i < froms.len() && j < tos.len() {
+        if old[froms[i]] == new[tos[j]] {
+            stay.push((froms[i], tos[j]));
+            (i, j) = (i + 1, j + 1);
+        } else if length[i + 1][j] >= length[i][j + 1] {
+            i += 1;
+        } else {
+            j += 1;
+        }
+    }
+
+    let (mut altered, mut gone, mut come) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut from, mut to) = (start, start);
+    for (next_from, next_to) in stay.into_iter().chain([(old_end, new_end)]) {
+        while from < next_from || to < next_to {
+            match (from < next_from, to < next_to) {
+                (true, true) => altered.push((from, to)),
+                (true, false) => gone.push(from),
+                (false, _) => come.push(to),
+            }
+            (from, to) = ((from + 1).min(next_from), (to + 1).min(next_to));
+        }
+        (from, to) = (next_from + 1, next_to + 1);
+    }
+    if gone.len() + come.len() > ArrayPolicy::EDITS_MAX {
+        return false;
+    }
+    for (from, to) in altered {
+        compare(&old[from], &new[to], &place.element(from, to), arrays, found);
+    }
+    for at in gone.into_iter().rev() {
+        place.element(at, at).report(What::Removed(old[at].clone()), found);
+    }
+    for at in come {
+        place.element(at, at).report(What::Added(new[at].clone()), found);
+    }
+    true
 }
 
 fn keyable(elements: &[Tree], pointer: &Pointer) -> bool {
