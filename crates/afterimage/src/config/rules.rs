@@ -35,7 +35,7 @@ struct Block {
     /// By pattern: drop, mask or hmac.
     #[serde(default)]
     redact: BTreeMap<String, String>,
-    /// By pattern: atomic, index or keyed(/pointer).
+    /// By pattern: atomic, index, keyed(/pointer), set or lcs.
     #[serde(default)]
     arrays: BTreeMap<String, String>,
     retention: Option<String>,

@@ -8,6 +8,9 @@ use super::style::{Look, Screen, safe};
 /// Changes of one entry that are shown; the rest is counted.
 const CHANGES_SHOWN_MAX: usize = 50;
 
+/// Elements of an order that are shown; a longer one is only said to be another.
+const ORDER_SHOWN_MAX: usize = 20;
+
 /// A page of entries (design §7), as far as the table needs it.
 #[derive(Deserialize)]
 struct Page<'a> {
@@ -50,8 +53,19 @@ struct Change<'a> {
     old: Option<&'a RawValue>,
     #[serde(default, borrow, deserialize_with = "present")]
     new: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    order: Option<Order<'a>>,
     #[serde(default)]
     redacted: Option<String>,
+}
+
+/// Keys of elements, or the elements of a set, in two orders.
+#[derive(Deserialize)]
+struct Order<'a> {
+    #[serde(borrow)]
+    old: Vec<&'a RawValue>,
+    #[serde(borrow)]
+    new: Vec<&'a RawValue>,
 }
 
 /// A member that is there, were it null: absent and null are not the same.
@@ -148,6 +162,16 @@ fn line(change: &Change<'_>) -> Line {
     let mut path = safe(if change.path.is_empty() { "(document)" } else { &change.path }).into_owned();
     if let Some(key) = change.key {
         path = format!("{path} {}", safe(key.get()));
+    }
+    if let Some(Order { old, new }) = &change.order {
+        path.push_str(" (order)");
+        if old.len() > ORDER_SHOWN_MAX {
+            return Line { path, old: None, new: None, note: Some(format!("of {} elements", old.len())) };
+        }
+        let list = |elements: &[&RawValue]| {
+            Some(elements.iter().map(|element| safe(element.get())).collect::<Vec<_>>().join(", "))
+        };
+        return Line { path, old: list(old), new: list(new), note: None };
     }
     let note = change.redacted.as_ref().map(|how| format!("redacted ({})", safe(how)));
     Line { path, old: value(change.old), new: value(change.new), note }
@@ -267,6 +291,25 @@ more: --cursor abc
         assert_eq!(shown, expected);
         let shown = history(BODY, &Screen::plain(Some(40))).unwrap();
         assert!(shown.lines().all(|line| line.chars().count() <= 40) && shown.contains('…'), "{shown}");
+    }
+
+    #[test]
+    fn elements_that_came_went_or_changed_places_are_lines_of_their_own() {
+        let many: Vec<String> = (0..21).map(|n| n.to_string()).collect();
+        let body = format!(
+            r#"{{"items":[{{"op":"update","occurred_at":"2026-01-09T10:00:05.120999Z","source":"shop","changes":[
+                {{"path":"/tags/0","old":"old"}},{{"path":"/tags","order":{{"old":["a","b"],"new":["b","a"]}}}},
+                {{"path":"/tags/2","new":"vip"}},{{"path":"/ids","order":{{"old":[{0}],"new":[{0}]}}}}]}}],"next":null}}"#,
+            many.join(",")
+        );
+        let expected = "\
+TIME                      OP      WHO     CHANGES
+2026-01-09 10:00:05.120Z  update  (shop)  /tags/0        - \"old\"
+                                          /tags (order)  \"a\", \"b\" → \"b\", \"a\"
+                                          /tags/2        + \"vip\"
+                                          /ids (order)   of 21 elements
+";
+        assert_eq!(history(&body, &Screen::plain(None)).unwrap(), expected);
     }
 
     #[test]
