@@ -9,6 +9,7 @@ mod queue;
 use std::net::SocketAddr;
 
 use afterimage_bench::{Envelope, Load, Settings};
+use afterimage_embedded_queue::Faults;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 #[derive(Debug, Parser)]
@@ -50,6 +51,9 @@ enum Command {
         /// MiB that all messages may take together.
         #[arg(long, default_value_t = 4096)]
         memory_mib: usize,
+        /// What goes wrong on purpose, for example `seed=7,throttle=0.05,cut-after=0.01@DeleteMessageBatch`.
+        #[arg(long, default_value = "")]
+        faults: Faults,
     },
     /// Measure the CPU of the whole worker beside the null worker.
     Cpu(compare::CpuArgs),
@@ -117,7 +121,7 @@ async fn main() -> anyhow::Result<()> {
             let report = null_worker::run(&sqs, &queue_url, pollers, messages).await?;
             println!("{report}");
         }
-        Command::QueueServer { listen, memory_mib } => queue::serve(listen, memory_mib << 20).await?,
+        Command::QueueServer { listen, memory_mib, faults } => queue::serve(listen, memory_mib << 20, faults).await?,
         Command::Cpu(args) => compare::cpu(args).await?,
         Command::Memory(args) => compare::memory(args).await?,
     }

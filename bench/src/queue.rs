@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use afterimage_embedded_queue::{EmbeddedQueue, Options};
+use afterimage_embedded_queue::{EmbeddedQueue, Faults, Options};
 use anyhow::Context as _;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_sqs::Client;
@@ -24,8 +24,8 @@ pub(crate) async fn client(queue_url: &str) -> anyhow::Result<Client> {
 }
 
 /// Serves until SIGTERM or SIGINT.
-pub(crate) async fn serve(listen: SocketAddr, bytes_max: usize) -> anyhow::Result<()> {
-    let queue = EmbeddedQueue::start_with(listen, Options { bytes_max }).await?;
+pub(crate) async fn serve(listen: SocketAddr, bytes_max: usize, faults: Faults) -> anyhow::Result<()> {
+    let queue = EmbeddedQueue::start_with(listen, Options { bytes_max, faults }).await?;
     println!("{}", queue.endpoint());
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Millis};
 use crate::error::Error;
+use crate::faults::RequestFaults;
 use crate::message::Memory;
 use crate::queue::{Queue, Received};
 use crate::settings::Settings;
@@ -141,10 +142,11 @@ impl Broker {
         count: usize,
         timeout: Option<Millis>,
         wait_s: u64,
+        faults: RequestFaults<'_>,
     ) -> Result<Vec<Received>, Error> {
         let deadline = self.clock.now() + wait_s * 1000;
         loop {
-            let next_due = match self.try_receive(queue, count, timeout) {
+            let next_due = match self.try_receive(queue, count, timeout, faults) {
                 Ok(Attempt::Received(received)) => return Ok(received),
                 Ok(Attempt::Nothing { next_due }) => next_due,
                 Err(Error::OverLimit) if wait_s > 0 => None,
@@ -162,7 +164,13 @@ impl Broker {
         }
     }
 
-    fn try_receive(&self, queue: &Shared, count: usize, timeout: Option<Millis>) -> Result<Attempt, Error> {
+    fn try_receive(
+        &self,
+        queue: &Shared,
+        count: usize,
+        timeout: Option<Millis>,
+        faults: RequestFaults<'_>,
+    ) -> Result<Attempt, Error> {
         let now = self.clock.now();
         let mut state = queue.state();
         let redrive = state.settings.redrive.as_ref().and_then(|policy| {
@@ -171,7 +179,8 @@ impl Broker {
         });
         let timeout = timeout.unwrap_or_else(|| state.settings.visibility_timeout());
         let limit = redrive.as_ref().map(|(receives_max, _)| (*receives_max, &queue.arn));
-        let taken = state.receive(now, count, timeout, limit)?;
+        let mut taken = state.receive(now, count, timeout, limit)?;
+        faults.spoil(&mut taken.received, |handle| state.change_visibility(now, handle, 0).is_ok());
         queue.wake(&state);
         let next_due = state.next_due();
         // Two queues are never locked at once: they may be each other's dead-letter queues.

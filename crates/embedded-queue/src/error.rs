@@ -39,6 +39,8 @@ pub(crate) enum Error {
     MissingParameter(&'static str),
     #[error("the request body is no JSON of this operation (line {0}, column {1})")]
     Malformed(usize, usize),
+    #[error("an internal error, injected as a fault")]
+    Injected,
     #[error("the request body is longer than {0} bytes")]
     BodyTooLong(usize),
 }
@@ -76,6 +78,7 @@ impl Error {
             Self::RequestThrottled => ("RequestThrottled", "RequestThrottled"),
             Self::InvalidParameterValue(_) => ("InvalidParameterValue", "InvalidParameterValue"),
             Self::MissingParameter(_) => ("MissingParameter", "MissingParameter"),
+            Self::Injected => ("InternalError", "InternalError"),
             Self::Malformed(..) => ("SerializationException", "MalformedInput"),
             Self::BodyTooLong(_) => ("RequestEntityTooLarge", "RequestEntityTooLarge"),
         }
@@ -83,6 +86,6 @@ impl Error {
 
     /// Did the caller cause it, so that sending the same again cannot help?
     pub(crate) const fn is_sender_fault(&self) -> bool {
-        !matches!(self, Self::RequestThrottled)
+        !matches!(self, Self::RequestThrottled | Self::Injected)
     }
 }

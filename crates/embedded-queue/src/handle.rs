@@ -16,6 +16,13 @@ pub(crate) struct ReceiptHandle {
     pub(crate) receive: u64,
 }
 
+impl ReceiptHandle {
+    /// A handle of an earlier receive of the message, which has ended; there need not have been one.
+    pub(crate) const fn ended(self) -> Self {
+        Self { receive: 0, ..self }
+    }
+}
+
 impl fmt::Display for ReceiptHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}{:016x}{:016x}", self.queue, self.key, self.receive)

@@ -9,6 +9,9 @@
 //! purged and re-created at once; messages come in the order they became visible; no FIFO queues, tags, permissions or
 //! move tasks; messages held are bounded in bytes, and a send beyond that is answered with `RequestThrottled`.
 //!
+//! What a queue far away does now and then, it does when asked for ([`Faults`]): throttling, cut connections, duplicates,
+//! deletes that delete nothing.
+//!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {
 //! use afterimage_embedded_queue::EmbeddedQueue;
@@ -23,6 +26,7 @@
 mod broker;
 mod clock;
 mod error;
+mod faults;
 mod handle;
 mod message;
 mod operations;
@@ -30,4 +34,5 @@ mod queue;
 mod server;
 mod settings;
 
+pub use faults::{Fault, FaultCounts, Faults, FaultsError, Operation, Rule};
 pub use server::{EmbeddedQueue, Options};

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::Broker;
 use crate::error::Error;
+use crate::faults::{self, Connection, FaultCounts, Faults, Injector, Listener, Operation, RequestFaults};
 use crate::operations::{self, Request};
 
 /// Longest request: a batch of 1 MiB whose characters may each be a six-byte escape, and room around it.
@@ -26,11 +26,13 @@ const REQUEST_BYTES_MAX: usize = 7 * 1024 * 1024;
 pub struct Options {
     /// Bytes that the messages of all queues may take together; sends beyond are throttled.
     pub bytes_max: usize,
+    /// What goes wrong on purpose: nothing, unless a test asks for it.
+    pub faults: Faults,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { bytes_max: 256 * 1024 * 1024 }
+        Self { bytes_max: 256 * 1024 * 1024, faults: Faults::none() }
     }
 }
 
@@ -38,6 +40,7 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct EmbeddedQueue {
     address: SocketAddr,
+    injector: Arc<Injector>,
     stopping: CancellationToken,
     server: JoinHandle<io::Result<()>>,
 }
@@ -60,17 +63,20 @@ impl EmbeddedQueue {
         let address = listener.local_addr()?;
         let broker = Arc::new(Broker::new(options.bytes_max));
         let stopping = broker.stopping.clone();
-        let router = Router::new()
+        let injector = Arc::new(Injector::new(options.faults));
+        let service = Router::new()
             .fallback(handle)
             .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
-            .with_state(Endpoint { broker, origin: format!("http://{address}").into() });
-        let listener = listener.tap_io(|stream| {
-            // Answers are small and clients wait for them; without this some take 40 ms. A failure costs only time.
-            stream.set_nodelay(true).ok();
-        });
+            .with_state(Endpoint {
+                broker,
+                injector: Arc::clone(&injector),
+                origin: format!("http://{address}").into(),
+            })
+            .into_make_service_with_connect_info::<Connection>();
+        let listener = Listener::new(listener, Arc::clone(&injector));
         let until = stopping.clone().cancelled_owned();
-        let server = tokio::spawn(axum::serve(listener, router).with_graceful_shutdown(until).into_future());
-        Ok(Self { address, stopping, server })
+        let server = tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(until).into_future());
+        Ok(Self { address, injector, stopping, server })
     }
 
     /// What `AWS_ENDPOINT_URL` is to be: `http://host:port`.
@@ -91,6 +97,17 @@ impl EmbeddedQueue {
         format!("{}/{}/{name}", self.endpoint(), crate::broker::ACCOUNT)
     }
 
+    /// Replaces the faults that are injected, for requests from now on; rules count from 1 again.
+    pub fn set_faults(&self, faults: Faults) {
+        self.injector.set(faults);
+    }
+
+    /// How often each fault was injected since the start.
+    #[must_use]
+    pub fn fault_counts(&self) -> FaultCounts {
+        self.injector.counts()
+    }
+
     /// Stops listening, ends long polls with an empty answer, and waits until every open request is answered.
     pub async fn shutdown(mut self) {
         self.stopping.cancel();
@@ -109,40 +126,44 @@ impl Drop for EmbeddedQueue {
 #[derive(Clone)]
 struct Endpoint {
     broker: Arc<Broker>,
+    injector: Arc<Injector>,
     /// For requests without a `Host`.
     origin: Arc<str>,
 }
 
 async fn handle(
     State(endpoint): State<Endpoint>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response<Body> {
-    match answer(&endpoint, &headers, body).await {
+    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
+    let Some(operation) = target.strip_prefix("AmazonSQS.").and_then(Operation::named) else {
+        return refuse(&Error::UnsupportedOperation(format!("x-amz-target: {target}"))).map(Body::from);
+    };
+    let answer = async |faults: RequestFaults<'_>| match answer(&endpoint, faults, &headers, body).await {
         Ok(body) => response(StatusCode::OK, body),
         Err(error) => refuse(&error),
-    }
+    };
+    faults::carry_out(&endpoint.injector, operation, &connection, &endpoint.broker.stopping, answer).await
 }
 
 async fn answer(
     endpoint: &Endpoint,
+    faults: RequestFaults<'_>,
     headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Vec<u8>, Error> {
-    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
-    let Some(operation) = target.strip_prefix("AmazonSQS.") else {
-        return Err(Error::UnsupportedOperation("a request without `x-amz-target: AmazonSQS.<Operation>`".into()));
-    };
     let body = body.map_err(|_| Error::BodyTooLong(REQUEST_BYTES_MAX))?;
     // Queue URLs name the host that this client reached, which may be another than the one listened on.
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let origin = host.map_or_else(|| endpoint.origin.to_string(), |host| format!("http://{host}"));
-    operations::call(operation, Request { broker: &endpoint.broker, origin: &origin, body: &body }).await
+    operations::call(Request { broker: &endpoint.broker, faults, origin: &origin, body: &body }).await
 }
 
 /// Errors need the shape's name in the body and the query code with the party at fault in a header; without the latter
 /// SDKs that were built for the query protocol see an error they cannot name.
-fn refuse(error: &Error) -> Response<Body> {
+fn refuse(error: &Error) -> Response<Vec<u8>> {
     let (shape, code) = error.names();
     let body = serde_json::json!({ "__type": format!("com.amazonaws.sqs#{shape}"), "message": error.to_string() });
     let mut response = response(StatusCode::BAD_REQUEST, body.to_string().into_bytes());
@@ -153,8 +174,8 @@ fn refuse(error: &Error) -> Response<Body> {
     response
 }
 
-fn response(status: StatusCode, body: Vec<u8>) -> Response<Body> {
-    let mut response = Response::new(Body::from(body));
+fn response(status: StatusCode, body: Vec<u8>) -> Response<Vec<u8>> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
     response

@@ -11,33 +11,36 @@ use serde::{Deserialize, Serialize};
 
 use crate::broker::Broker;
 use crate::error::Error;
+use crate::faults::{Operation, RequestFaults};
 
 /// One request, taken apart.
 pub(crate) struct Request<'a> {
     pub(crate) broker: &'a Broker,
+    /// Which operation, and what goes wrong in it.
+    pub(crate) faults: RequestFaults<'a>,
     /// What queue URLs begin with: `http://host:port`.
     pub(crate) origin: &'a str,
     pub(crate) body: &'a [u8],
 }
 
-/// Answers `operation` with the JSON of its response.
-pub(crate) async fn call(operation: &str, request: Request<'_>) -> Result<Vec<u8>, Error> {
-    match operation {
-        "SendMessage" => send::one(&request),
-        "SendMessageBatch" => send::batch(&request),
-        "ReceiveMessage" => receive::receive(&request).await,
-        "DeleteMessage" => release::delete(&request),
-        "DeleteMessageBatch" => release::delete_batch(&request),
-        "ChangeMessageVisibility" => release::change_visibility(&request),
-        "ChangeMessageVisibilityBatch" => release::change_visibility_batch(&request),
-        "CreateQueue" => queues::create(&request),
-        "DeleteQueue" => queues::delete(&request),
-        "GetQueueUrl" => queues::url(&request),
-        "ListQueues" => queues::list(&request),
-        "GetQueueAttributes" => queues::attributes(&request),
-        "SetQueueAttributes" => queues::set_attributes(&request),
-        "PurgeQueue" => queues::purge(&request),
-        other => Err(Error::UnsupportedOperation(other.to_owned())),
+/// Answers a request with the JSON of its response.
+pub(crate) async fn call(request: Request<'_>) -> Result<Vec<u8>, Error> {
+    match request.faults.operation {
+        Operation::SendMessage => send::one(&request),
+        Operation::SendMessageBatch => send::batch(&request),
+        Operation::ReceiveMessage => receive::receive(&request).await,
+        Operation::DeleteMessage => release::delete(&request),
+        Operation::DeleteMessageBatch => release::delete_batch(&request),
+        Operation::ChangeMessageVisibility => release::change_visibility(&request),
+        Operation::ChangeMessageVisibilityBatch => release::change_visibility_batch(&request),
+        Operation::CreateQueue => queues::create(&request),
+        Operation::DeleteQueue => queues::delete(&request),
+        Operation::GetQueueUrl => queues::url(&request),
+        Operation::ListQueues => queues::list(&request),
+        Operation::GetQueueAttributes => queues::attributes(&request),
+        Operation::SetQueueAttributes => queues::set_attributes(&request),
+        Operation::PurgeQueue => queues::purge(&request),
+        other => Err(Error::UnsupportedOperation(other.name().to_owned())),
     }
 }
 

@@ -66,7 +66,7 @@ pub(crate) async fn receive(request: &Request<'_>) -> Result<Vec<u8>, Error> {
         Some(wait_s) => in_range("WaitTimeSeconds", wait_s, 0, 20)?,
         None => queue.state().settings.wait_s(),
     };
-    let received = request.broker.receive(&queue, count, timeout, wait_s).await?;
+    let received = request.broker.receive(&queue, count, timeout, wait_s, request.faults).await?;
     if received.is_empty() {
         return nothing();
     }

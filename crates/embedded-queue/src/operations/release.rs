@@ -70,6 +70,9 @@ fn change_entry(entry: &Release<'_>, queue: &mut Queue, now: Millis) -> Result<(
 fn one(request: &Request<'_>, operation: Operation) -> Result<Vec<u8>, Error> {
     let entry: Release<'_> = request.parse()?;
     let queue = request.broker.queue(&entry.queue_url)?;
+    if request.faults.loses_delete() {
+        return nothing();
+    }
     let mut state = queue.state();
     operation(&entry, &mut state, request.broker.clock.now())?;
     queue.wake(&state);
@@ -84,8 +87,12 @@ fn batch(request: &Request<'_>, operation: Operation) -> Result<Vec<u8>, Error> 
     let mut results = Results::new();
     let mut state = queue.state();
     for entry in &batch.entries {
-        let done = operation(entry, &mut state, now).map(|()| Done { id: &entry.id });
-        results.push(&entry.id, done);
+        let done = match (request.faults.fails_entry(), request.faults.loses_delete()) {
+            (true, _) => Err(Error::Injected),
+            (false, true) => Ok(()),
+            (false, false) => operation(entry, &mut state, now),
+        };
+        results.push(&entry.id, done.map(|()| Done { id: &entry.id }));
     }
     queue.wake(&state);
     drop(state);

@@ -43,7 +43,7 @@ pub(crate) fn one(request: &Request<'_>) -> Result<Vec<u8>, Error> {
     let mut draft: Draft<'_> = request.parse()?;
     let queue = request.broker.queue(&draft.queue_url)?;
     let (message_bytes_max, delay) = limits(&queue.state());
-    let delay = delay_of(&draft, delay)?;
+    let delay = delay_of(&draft, delay)? + request.faults.holds_back_ms();
     let now = request.broker.clock.now();
     let message = Arc::new(draft.check(message_bytes_max)?.accept(now, &request.broker.memory)?);
     let mut state = queue.state();
@@ -64,7 +64,10 @@ pub(crate) fn batch(request: &Request<'_>) -> Result<Vec<u8>, Error> {
         .entries
         .iter_mut()
         .map(|entry| {
-            let delay = delay_of(entry, delay)?;
+            let delay = delay_of(entry, delay)? + request.faults.holds_back_ms();
+            if request.faults.fails_entry() {
+                return Err(Error::Injected);
+            }
             Ok((entry.check(message_bytes_max)?, delay))
         })
         .collect();

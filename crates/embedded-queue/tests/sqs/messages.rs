@@ -127,7 +127,8 @@ async fn a_batch_beyond_a_limit_is_refused_whole_and_typed() {
 
 #[tokio::test]
 async fn what_is_held_is_bounded_in_bytes() {
-    let (_queue, sqs) = start_with(afterimage_embedded_queue::Options { bytes_max: 100_000 }).await;
+    let (_queue, sqs) =
+        start_with(afterimage_embedded_queue::Options { bytes_max: 100_000, ..Default::default() }).await;
     let url = create(&sqs, "q", &[]).await;
     let body = "x".repeat(20_000);
     let mut sent = 0;

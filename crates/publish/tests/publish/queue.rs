@@ -9,7 +9,9 @@ use serde_json::Value;
 use crate::server::client;
 
 async fn start(bytes_max: usize) -> (EmbeddedQueue, aws_sdk_sqs::Client, String) {
-    let queue = EmbeddedQueue::start_with(([127, 0, 0, 1], 0).into(), Options { bytes_max }).await.unwrap();
+    let queue = EmbeddedQueue::start_with(([127, 0, 0, 1], 0).into(), Options { bytes_max, ..Options::default() })
+        .await
+        .unwrap();
     let sqs = client(&queue.endpoint());
     let url = sqs.create_queue().queue_name("changes").send().await.unwrap().queue_url.unwrap();
     (queue, sqs, url)
