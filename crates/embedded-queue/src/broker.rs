@@ -10,12 +10,13 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{Clock, Millis};
 use crate::error::Error;
 use crate::faults::RequestFaults;
-use crate::message::Memory;
-use crate::queue::{Queue, Received};
+use crate::memory::Memory;
+use crate::queue::{Ask, Queue, Received, Taken};
 use crate::settings::Settings;
 
 /// Most queues held.
 const QUEUES_MAX: usize = 1_000;
+const FIFO_SUFFIX: &str = ".fifo";
 /// The account in every ARN and URL.
 pub(crate) const ACCOUNT: &str = "000000000000";
 
@@ -33,6 +34,7 @@ pub(crate) struct Broker {
 /// A queue and who waits for it.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    uid: u64,
     pub(crate) name: String,
     pub(crate) arn: Arc<str>,
     pub(crate) created_at: Millis,
@@ -47,9 +49,37 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The states of two different queues; always locked in the same order, so that nobody waits in a circle.
+    fn state_with<'a>(&'a self, other: &'a Self) -> (MutexGuard<'a, Queue>, MutexGuard<'a, Queue>) {
+        if self.uid < other.uid {
+            let state = self.state();
+            (state, other.state())
+        } else {
+            let others = other.state();
+            (self.state(), others)
+        }
+    }
+
+    /// What a receive took, spoiled as asked for.
+    fn attempt(
+        &self,
+        now: Millis,
+        mut state: MutexGuard<'_, Queue>,
+        mut taken: Taken,
+        faults: RequestFaults<'_>,
+    ) -> Attempt {
+        faults.spoil(&mut taken.received, |handle| state.change_visibility(now, handle, 0).is_ok());
+        self.wake(&state);
+        if taken.received.is_empty() {
+            Attempt::Nothing { next_due: state.next_due() }
+        } else {
+            Attempt::Received(taken.received)
+        }
+    }
+
     /// Wakes a waiting receive when there is something to receive.
     pub(crate) fn wake(&self, state: &Queue) {
-        if state.has_visible() {
+        if state.is_ready() {
             self.arrivals.notify_one();
         }
     }
@@ -75,33 +105,27 @@ impl Broker {
 
     /// The queue of that name, new unless it exists with the same attributes.
     pub(crate) fn create(&self, name: &str, attributes: BTreeMap<String, String>) -> Result<Arc<Shared>, Error> {
-        let name_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        if name.ends_with(".fifo") || attributes.contains_key("FifoQueue") {
-            return Err(Error::UnsupportedOperation("a FIFO queue".into()));
-        }
-        if name.is_empty() || name.len() > 80 || !name.bytes().all(name_allowed) {
-            return Err(Error::InvalidParameterValue(
-                "a queue name has 1 to 80 letters, digits, hyphens and underscores".into(),
-            ));
-        }
-        let mut settings = Settings::default();
-        settings.set(attributes.clone())?;
-        self.check_redrive(&settings)?;
+        let fifo = attributes.get("FifoQueue").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        check_name(name, fifo)?;
+        let settings = Settings::new(fifo, attributes.clone())?;
+        self.check_redrive(name, &settings)?;
 
         // Compared without the list's lock: whoever holds a queue's state may ask for the list.
         if let Ok(existing) = self.queue(name) {
-            let difference = existing.state().settings.difference(&attributes);
+            let difference = existing.state().settings().difference(&attributes);
             return difference.map_or(Ok(existing), |attribute| Err(Error::QueueNameExists(attribute)));
         }
         let mut queues = self.queues.write().unwrap_or_else(PoisonError::into_inner);
         if queues.len() == QUEUES_MAX {
             return Err(Error::InvalidParameterValue(format!("the embedded queue holds at most {QUEUES_MAX} queues")));
         }
+        let uid = self.last_uid.fetch_add(1, Ordering::Relaxed) + 1;
         let queue = Arc::new(Shared {
+            uid,
             name: name.to_owned(),
             arn: format!("arn:aws:sqs:us-east-1:{ACCOUNT}:{name}").into(),
             created_at: self.clock.now(),
-            state: Mutex::new(Queue::new(self.last_uid.fetch_add(1, Ordering::Relaxed) + 1, settings)),
+            state: Mutex::new(Queue::new(uid, settings, Arc::clone(&self.memory))),
             arrivals: Notify::new(),
         });
         // Somebody else's creation of the same moment wins.
@@ -122,31 +146,37 @@ impl Broker {
         queues.keys().filter(|name| name.starts_with(prefix)).cloned().collect()
     }
 
-    /// Refuses a redrive policy that names no queue of this endpoint, as SQS does.
-    pub(crate) fn check_redrive(&self, settings: &Settings) -> Result<(), Error> {
-        match &settings.redrive {
-            Some(policy) if self.queue(policy.target()).is_err() => Err(Error::InvalidParameterValue(
-                "the dead letter target of the redrive policy does not exist: create that queue first".into(),
-            )),
-            _ => Ok(()),
+    /// Refuses a redrive policy that names no queue of this endpoint, the queue itself or one of the other kind, as SQS
+    /// does.
+    pub(crate) fn check_redrive(&self, name: &str, settings: &Settings) -> Result<(), Error> {
+        let Some(policy) = &settings.redrive else { return Ok(()) };
+        let invalid = |reason: &str| Error::InvalidParameterValue(format!("the redrive policy is invalid: {reason}"));
+        let target = self.queue(policy.target());
+        let target = target.map_err(|_| invalid("its dead-letter queue does not exist: create that queue first"))?;
+        if target.name == name {
+            return Err(invalid("a queue is not its own dead-letter queue"));
         }
+        if target.name.ends_with(FIFO_SUFFIX) != settings.fifo() {
+            return Err(invalid("the dead-letter queue of a FIFO queue is one too, that of a standard queue is none"));
+        }
+        Ok(())
     }
 
-    /// Receives up to `count` messages, waiting up to `wait_s` for the first.
+    /// Receives what `ask` asks for, waiting up to `wait_s` for the first message.
     ///
     /// # Errors
     /// [`Error::OverLimit`] when too many are in flight and nothing was waited for; a long poll stays empty then.
     pub(crate) async fn receive(
         &self,
         queue: &Shared,
-        count: usize,
-        timeout: Option<Millis>,
+        ask: Ask<'_>,
         wait_s: u64,
         faults: RequestFaults<'_>,
     ) -> Result<Vec<Received>, Error> {
         let deadline = self.clock.now() + wait_s * 1000;
         loop {
-            let next_due = match self.try_receive(queue, count, timeout, faults) {
+            let advanced = self.clock.advanced();
+            let next_due = match self.try_receive(queue, ask, faults) {
                 Ok(Attempt::Received(received)) => return Ok(received),
                 Ok(Attempt::Nothing { next_due }) => next_due,
                 Err(Error::OverLimit) if wait_s > 0 => None,
@@ -159,42 +189,45 @@ impl Broker {
             tokio::select! {
                 () = queue.arrivals.notified() => {}
                 () = tokio::time::sleep_until(self.clock.instant(wake_at)) => {}
+                () = advanced => {}
                 () = self.stopping.cancelled() => return Ok(Vec::new()),
             }
         }
     }
 
-    fn try_receive(
-        &self,
-        queue: &Shared,
-        count: usize,
-        timeout: Option<Millis>,
-        faults: RequestFaults<'_>,
-    ) -> Result<Attempt, Error> {
+    fn try_receive(&self, queue: &Shared, ask: Ask<'_>, faults: RequestFaults<'_>) -> Result<Attempt, Error> {
+        let redrive = queue.state().settings().redrive.clone();
+        let redrive = redrive.and_then(|policy| Some((policy.receives_max()?, self.queue(policy.target()).ok()?)));
+        let redrive = redrive.filter(|(_, target)| target.uid != queue.uid);
         let now = self.clock.now();
-        let mut state = queue.state();
-        let redrive = state.settings.redrive.as_ref().and_then(|policy| {
-            let target = self.queue(policy.target()).ok()?;
-            Some((policy.receives_max()?, target))
-        });
-        let timeout = timeout.unwrap_or_else(|| state.settings.visibility_timeout());
-        let limit = redrive.as_ref().map(|(receives_max, _)| (*receives_max, &queue.arn));
-        let mut taken = state.receive(now, count, timeout, limit)?;
-        faults.spoil(&mut taken.received, |handle| state.change_visibility(now, handle, 0).is_ok());
-        queue.wake(&state);
-        let next_due = state.next_due();
-        // Two queues are never locked at once: they may be each other's dead-letter queues.
-        drop(state);
-        if let Some((_, target)) = redrive
-            && !taken.dead.is_empty()
-        {
-            let mut state = target.state();
-            for (message, history) in taken.dead {
-                state.add(now, message, history, 0);
-            }
-            target.wake(&state);
+        let Some((receives_max, target)) = redrive else {
+            let mut state = queue.state();
+            let taken = state.receive(now, ask)?;
+            return Ok(queue.attempt(now, state, taken, faults));
+        };
+        // Both at once, so that what is moved is always in one of them and arrives in order.
+        let (mut state, mut dead_letters) = queue.state_with(&target);
+        let mut taken = state.receive(now, Ask { redrive: Some((receives_max, &queue.arn)), ..ask })?;
+        for (message, record) in taken.dead.drain(..) {
+            dead_letters.add(now, message, record, 0);
         }
-        Ok(if taken.received.is_empty() { Attempt::Nothing { next_due } } else { Attempt::Received(taken.received) })
+        target.wake(&dead_letters);
+        Ok(queue.attempt(now, state, taken, faults))
+    }
+}
+
+/// SQS tells the kinds of queues by their names too
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html>).
+fn check_name(name: &str, fifo: bool) -> Result<(), Error> {
+    let stem = if fifo { name.strip_suffix(FIFO_SUFFIX) } else { Some(name) };
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    match stem {
+        Some(stem) if !stem.is_empty() && name.len() <= 80 && stem.bytes().all(is_allowed) => Ok(()),
+        _ => Err(Error::InvalidParameterValue(
+            "a queue name has 1 to 80 letters, digits, hyphens and underscores; that of a queue with FifoQueue=true, \
+             and of no other, ends with .fifo"
+                .into(),
+        )),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -11,7 +12,6 @@ use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use crate::broker::Broker;
 use crate::error::Error;
@@ -40,8 +40,8 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct EmbeddedQueue {
     address: SocketAddr,
+    broker: Arc<Broker>,
     injector: Arc<Injector>,
-    stopping: CancellationToken,
     server: JoinHandle<io::Result<()>>,
 }
 
@@ -62,21 +62,20 @@ impl EmbeddedQueue {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let broker = Arc::new(Broker::new(options.bytes_max));
-        let stopping = broker.stopping.clone();
         let injector = Arc::new(Injector::new(options.faults));
         let service = Router::new()
             .fallback(handle)
             .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
             .with_state(Endpoint {
-                broker,
+                broker: Arc::clone(&broker),
                 injector: Arc::clone(&injector),
                 origin: format!("http://{address}").into(),
             })
             .into_make_service_with_connect_info::<Connection>();
         let listener = Listener::new(listener, Arc::clone(&injector));
-        let until = stopping.clone().cancelled_owned();
+        let until = broker.stopping.clone().cancelled_owned();
         let server = tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(until).into_future());
-        Ok(Self { address, injector, stopping, server })
+        Ok(Self { address, broker, injector, server })
     }
 
     /// What `AWS_ENDPOINT_URL` is to be: `http://host:port`.
@@ -108,9 +107,15 @@ impl EmbeddedQueue {
         self.injector.counts()
     }
 
+    /// Pushes the queues' time forward, as if it had passed: time-outs end, delays and deduplication intervals too, and
+    /// messages grow older. Long polls that are open wait that much less.
+    pub fn advance(&self, by: Duration) {
+        self.broker.clock.advance(by);
+    }
+
     /// Stops listening, ends long polls with an empty answer, and waits until every open request is answered.
     pub async fn shutdown(mut self) {
-        self.stopping.cancel();
+        self.broker.stopping.cancel();
         // The server ends with an error only when it cannot accept, which is no matter any more.
         (&mut self.server).await.ok();
     }
@@ -118,7 +123,7 @@ impl EmbeddedQueue {
 
 impl Drop for EmbeddedQueue {
     fn drop(&mut self) {
-        self.stopping.cancel();
+        self.broker.stopping.cancel();
         self.server.abort();
     }
 }

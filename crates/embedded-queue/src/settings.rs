@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Millis;
 use crate::error::Error;
+use crate::message::Terms;
 
 /// Attributes with a number, its default and the range SQS allows
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html>).
@@ -20,6 +21,16 @@ const NUMBERS: [(&str, u64, u64, u64); 5] = [
 /// Attributes that are kept and shown, and change nothing here.
 const KEPT: [&str; 5] =
     ["KmsDataKeyReusePeriodSeconds", "KmsMasterKeyId", "Policy", "RedriveAllowPolicy", "SqsManagedSseEnabled"];
+
+/// Attributes of FIFO queues: the default, and the values there are
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/high-throughput-fifo.html>). `FifoQueue`
+/// says that it is one.
+const FIFO: [(&str, &str, [&str; 2]); 3] = [
+    ("ContentBasedDeduplication", "false", ["false", "true"]),
+    ("DeduplicationScope", "queue", ["queue", PER_GROUP]),
+    ("FifoThroughputLimit", "perQueue", ["perQueue", "perMessageGroupId"]),
+];
+const PER_GROUP: &str = "messageGroup";
 
 /// Attributes that the queue computes; asked for by name, never set.
 const COMPUTED: [&str; 6] = [
@@ -43,6 +54,7 @@ const KEPT_BYTES_MAX: usize = 20 * 1024;
 pub(crate) struct Settings {
     /// As set: text by attribute name.
     set: BTreeMap<String, String>,
+    fifo: bool,
     pub(crate) redrive: Option<RedrivePolicy>,
 }
 
@@ -72,12 +84,29 @@ impl RedrivePolicy {
 }
 
 impl Settings {
+    /// A new queue's.
+    pub(crate) fn new(fifo: bool, attributes: BTreeMap<String, String>) -> Result<Self, Error> {
+        let mut settings = Self { fifo, ..Self::default() };
+        settings.set(attributes)?;
+        Ok(settings)
+    }
+
     /// Takes attributes over; all or none.
     pub(crate) fn set(&mut self, attributes: BTreeMap<String, String>) -> Result<(), Error> {
         let mut changed = self.clone();
-        for (name, value) in attributes {
+        for (name, mut value) in attributes {
             let invalid = |reason: String| Error::InvalidAttributeValue(name.clone(), reason);
-            if let Some((_, _, min, max)) = NUMBERS.iter().find(|(number, ..)| *number == name) {
+            if self.fifo && name == "FifoQueue" {
+                if !value.eq_ignore_ascii_case("true") {
+                    return Err(invalid("the kind of a queue cannot be changed".into()));
+                }
+                continue;
+            } else if let Some((.., values)) = FIFO.iter().find(|(fifo, ..)| self.fifo && *fifo == name) {
+                let Some(known) = values.iter().find(|known| known.eq_ignore_ascii_case(&value)) else {
+                    return Err(invalid(format!("it is neither {} nor {}", values[0], values[1])));
+                };
+                value = (*known).to_owned();
+            } else if let Some((_, _, min, max)) = NUMBERS.iter().find(|(number, ..)| *number == name) {
                 let number: u64 = value.parse().map_err(|_| invalid("it is no whole number".into()))?;
                 if !(*min..=*max).contains(&number) {
                     return Err(invalid(format!("it lies outside {min} to {max}")));
@@ -104,6 +133,12 @@ impl Settings {
                 changed.set.insert(name, value);
             }
         }
+        if changed.text("FifoThroughputLimit") != FIFO[2].1 && !changed.deduplicates_per_group() {
+            return Err(Error::InvalidAttributeValue(
+                "FifoThroughputLimit".into(),
+                format!("perMessageGroupId needs the DeduplicationScope {PER_GROUP}"),
+            ));
+        }
         *self = changed;
         Ok(())
     }
@@ -111,13 +146,19 @@ impl Settings {
     /// The first of `attributes` whose value here is another one.
     pub(crate) fn difference(&self, attributes: &BTreeMap<String, String>) -> Option<String> {
         let shown = self.show();
-        attributes.iter().find(|(name, value)| shown.get(*name) != Some(*value)).map(|(name, _)| name.clone())
+        let is_same =
+            |name: &String, value: &String| shown.get(name).is_some_and(|shown| shown.eq_ignore_ascii_case(value));
+        attributes.iter().find(|(name, value)| !is_same(name, value)).map(|(name, _)| name.clone())
     }
 
     /// Every attribute that is set or has a default.
     pub(crate) fn show(&self) -> BTreeMap<String, String> {
         let mut shown: BTreeMap<_, _> =
             NUMBERS.iter().map(|(name, default, ..)| ((*name).to_owned(), default.to_string())).collect();
+        if self.fifo {
+            shown.insert("FifoQueue".into(), "true".into());
+            shown.extend(FIFO.iter().map(|(name, default, _)| ((*name).to_owned(), (*default).to_owned())));
+        }
         shown.extend(self.set.clone());
         shown
     }
@@ -125,7 +166,9 @@ impl Settings {
     /// May `name` be asked for?
     pub(crate) fn is_known(name: &str) -> bool {
         name == "All"
+            || name == "FifoQueue"
             || name == "RedrivePolicy"
+            || FIFO.iter().any(|(fifo, ..)| *fifo == name)
             || NUMBERS.iter().any(|(number, ..)| *number == name)
             || KEPT.contains(&name)
             || COMPUTED.contains(&name)
@@ -143,8 +186,32 @@ impl Settings {
         self.number("ReceiveMessageWaitTimeSeconds")
     }
 
-    pub(crate) fn message_bytes_max(&self) -> usize {
-        self.number("MaximumMessageSize") as usize
+    pub(crate) fn retention(&self) -> Millis {
+        self.number("MessageRetentionPeriod") * 1000
+    }
+
+    pub(crate) const fn fifo(&self) -> bool {
+        self.fifo
+    }
+
+    pub(crate) fn deduplicates_per_group(&self) -> bool {
+        self.text("DeduplicationScope") == PER_GROUP
+    }
+
+    /// What a message must keep to.
+    pub(crate) fn terms(&self) -> Terms {
+        Terms {
+            message_bytes_max: self.number("MaximumMessageSize") as usize,
+            delay: self.delay(),
+            fifo: self.fifo,
+            content_based: self.text("ContentBasedDeduplication") == "true",
+        }
+    }
+
+    /// An attribute of FIFO queues, as set or by default.
+    fn text(&self, name: &str) -> &str {
+        let default = FIFO.iter().find(|(fifo, ..)| *fifo == name).map_or("", |(_, default, _)| default);
+        self.set.get(name).map_or(default, String::as_str)
     }
 
     fn number(&self, name: &str) -> u64 {

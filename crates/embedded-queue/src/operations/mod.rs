@@ -60,7 +60,7 @@ fn nothing() -> Result<Vec<u8>, Error> {
 }
 
 /// `value` as a number of `parameter`, when it lies within its range.
-fn in_range(parameter: &'static str, value: i64, min: u64, max: u64) -> Result<u64, Error> {
+pub(crate) fn in_range(parameter: &'static str, value: i64, min: u64, max: u64) -> Result<u64, Error> {
     u64::try_from(value).ok().filter(|value| (min..=max).contains(value)).ok_or_else(|| {
         Error::InvalidParameterValue(format!(
             "value {value} for parameter {parameter} is invalid: it lies outside {min} to {max}"

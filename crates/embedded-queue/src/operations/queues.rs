@@ -97,10 +97,13 @@ pub(crate) fn attributes(request: &Request<'_>) -> Result<Vec<u8>, Error> {
 pub(crate) fn set_attributes(request: &Request<'_>) -> Result<Vec<u8>, Error> {
     let addressed: Addressed = request.parse()?;
     let queue = request.broker.queue(&addressed.queue_url)?;
-    let mut settings = queue.state().settings.clone();
+    let mut settings = queue.state().settings().clone();
     settings.set(addressed.attributes.unwrap_or_default())?;
-    request.broker.check_redrive(&settings)?;
-    queue.state().settings = settings;
+    request.broker.check_redrive(&queue.name, &settings)?;
+    let mut state = queue.state();
+    state.set(settings);
+    queue.wake(&state);
+    drop(state);
     nothing()
 }
 
@@ -118,7 +121,7 @@ fn url_of(origin: &str, name: &str) -> String {
 fn show(queue: &Shared, now: u64) -> BTreeMap<String, String> {
     let mut state = queue.state();
     let counts = state.counts(now);
-    let mut shown = state.settings.show();
+    let mut shown = state.settings().show();
     shown.extend(
         [
             ("ApproximateNumberOfMessages", counts.visible.to_string()),

@@ -8,10 +8,11 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{Request, answer, in_range, nothing};
+use crate::attributes::{Attribute, AttributeValue, Md5Hex, attributes_md5};
 use crate::broker::ACCOUNT;
 use crate::error::Error;
-use crate::message::{Attribute, AttributeValue, Md5Hex, attributes_md5};
-use crate::queue::Received;
+use crate::message::check_token;
+use crate::queue::{Ask, Received};
 use crate::settings::VISIBILITY_TIMEOUT_S_MAX;
 
 #[derive(Deserialize)]
@@ -22,6 +23,7 @@ struct ReceiveMessage<'a> {
     max_number_of_messages: Option<i64>,
     visibility_timeout: Option<i64>,
     wait_time_seconds: Option<i64>,
+    receive_request_attempt_id: Option<String>,
     #[serde(default)]
     message_attribute_names: Vec<String>,
     #[serde(default)]
@@ -58,15 +60,22 @@ pub(crate) async fn receive(request: &Request<'_>) -> Result<Vec<u8>, Error> {
     let wanted: ReceiveMessage<'_> = request.parse()?;
     let queue = request.broker.queue(&wanted.queue_url)?;
     let count = in_range("MaxNumberOfMessages", wanted.max_number_of_messages.unwrap_or(1), 1, 10)? as usize;
+    let attempt = wanted.receive_request_attempt_id.as_deref();
+    check_token("ReceiveRequestAttemptId", attempt)?;
+    let (timeout, wait_s) = {
+        let state = queue.state();
+        (state.settings().visibility_timeout(), state.settings().wait_s())
+    };
     let timeout = match wanted.visibility_timeout {
-        Some(timeout_s) => Some(in_range("VisibilityTimeout", timeout_s, 0, VISIBILITY_TIMEOUT_S_MAX)? * 1000),
-        None => None,
+        Some(timeout_s) => in_range("VisibilityTimeout", timeout_s, 0, VISIBILITY_TIMEOUT_S_MAX)? * 1000,
+        None => timeout,
     };
     let wait_s = match wanted.wait_time_seconds {
         Some(wait_s) => in_range("WaitTimeSeconds", wait_s, 0, 20)?,
-        None => queue.state().settings.wait_s(),
+        None => wait_s,
     };
-    let received = request.broker.receive(&queue, count, timeout, wait_s, request.faults).await?;
+    let ask = Ask { count, timeout, attempt, redrive: None };
+    let received = request.broker.receive(&queue, ask, wait_s, request.faults).await?;
     if received.is_empty() {
         return nothing();
     }
@@ -87,7 +96,7 @@ fn show<'a>(received: &'a Received, wanted: &ReceiveMessage<'_>) -> Shown<'a> {
         attributes_md5(asked.iter().copied())
     };
     Shown {
-        message_id: message.id,
+        message_id: received.record.id,
         receipt_handle: received.handle.to_string(),
         body_md5: message.body_md5,
         body: &message.body,
@@ -112,13 +121,15 @@ fn system_attributes(received: &Received, wanted: &ReceiveMessage<'_>) -> BTreeM
             shown.insert(name, value);
         }
     };
-    let (message, history) = (&received.message, &received.history);
+    let (message, record) = (&received.message, &received.record);
     show("SenderId", Some(ACCOUNT.to_owned()));
-    show("SentTimestamp", Some(message.sent_at.to_string()));
-    show("ApproximateReceiveCount", Some(history.receives.to_string()));
-    show("ApproximateFirstReceiveTimestamp", history.first_received_at.map(|at| at.to_string()));
-    show("DeadLetterQueueSourceArn", history.dead_letter_source.as_deref().map(str::to_owned));
+    show("SentTimestamp", Some(record.sent_at.to_string()));
+    show("ApproximateReceiveCount", Some(record.receives.to_string()));
+    show("ApproximateFirstReceiveTimestamp", record.first_received_at.map(|at| at.to_string()));
+    show("DeadLetterQueueSourceArn", record.dead_letter_source.as_deref().map(str::to_owned));
     show("AWSTraceHeader", message.trace_header.clone());
-    show("MessageGroupId", message.group_id.clone());
+    show("MessageGroupId", message.group_id.as_deref().map(str::to_owned));
+    show("MessageDeduplicationId", record.deduplication_id.as_deref().map(str::to_owned));
+    show("SequenceNumber", received.sequence.map(|sequence| sequence.to_string()));
     shown
 }
