@@ -11,6 +11,7 @@ use crate::clock::{Clock, Millis};
 use crate::error::Error;
 use crate::faults::RequestFaults;
 use crate::memory::Memory;
+use crate::moves::Moves;
 use crate::queue::{Ask, Queue, Received, Taken};
 use crate::settings::Settings;
 
@@ -25,6 +26,7 @@ pub(crate) const ACCOUNT: &str = "000000000000";
 pub(crate) struct Broker {
     queues: RwLock<BTreeMap<String, Arc<Shared>>>,
     last_uid: AtomicU64,
+    pub(crate) moves: Moves,
     pub(crate) memory: Arc<Memory>,
     pub(crate) clock: Clock,
     /// Cancelled on shutdown: long polls answer at once.
@@ -39,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) arn: Arc<str>,
     pub(crate) created_at: Millis,
     state: Mutex<Queue>,
+    tags: Mutex<BTreeMap<String, String>>,
     /// One permit whenever messages may be visible; who takes it and leaves some passes it on.
     arrivals: Notify,
 }
@@ -50,7 +53,7 @@ impl Shared {
     }
 
     /// The states of two different queues; always locked in the same order, so that nobody waits in a circle.
-    fn state_with<'a>(&'a self, other: &'a Self) -> (MutexGuard<'a, Queue>, MutexGuard<'a, Queue>) {
+    pub(crate) fn state_with<'a>(&'a self, other: &'a Self) -> (MutexGuard<'a, Queue>, MutexGuard<'a, Queue>) {
         if self.uid < other.uid {
             let state = self.state();
             (state, other.state())
@@ -58,6 +61,18 @@ impl Shared {
             let others = other.state();
             (self.state(), others)
         }
+    }
+
+    pub(crate) fn tags(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.tags.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_fifo(&self) -> bool {
+        self.name.ends_with(FIFO_SUFFIX)
+    }
+
+    pub(crate) const fn is_same(&self, other: &Self) -> bool {
+        self.uid == other.uid
     }
 
     /// What a receive took, spoiled as asked for.
@@ -90,6 +105,7 @@ impl Broker {
         Self {
             queues: RwLock::default(),
             last_uid: AtomicU64::new(0),
+            moves: Moves::default(),
             memory: Memory::new(bytes_max),
             clock: Clock::start(),
             stopping: CancellationToken::new(),
@@ -103,8 +119,18 @@ impl Broker {
         queues.get(name).cloned().ok_or(Error::QueueDoesNotExist)
     }
 
+    /// The queue whose name is the last part of `arn`; region and account mean nothing here.
+    pub(crate) fn queue_of(&self, arn: &str) -> Result<Arc<Shared>, Error> {
+        self.queue(arn.rsplit(':').next().unwrap_or_default())
+    }
+
     /// The queue of that name, new unless it exists with the same attributes.
-    pub(crate) fn create(&self, name: &str, attributes: BTreeMap<String, String>) -> Result<Arc<Shared>, Error> {
+    pub(crate) fn create(
+        &self,
+        name: &str,
+        attributes: BTreeMap<String, String>,
+        tags: BTreeMap<String, String>,
+    ) -> Result<Arc<Shared>, Error> {
         let fifo = attributes.get("FifoQueue").is_some_and(|value| value.eq_ignore_ascii_case("true"));
         check_name(name, fifo)?;
         let settings = Settings::new(fifo, attributes.clone())?;
@@ -126,6 +152,7 @@ impl Broker {
             arn: format!("arn:aws:sqs:us-east-1:{ACCOUNT}:{name}").into(),
             created_at: self.clock.now(),
             state: Mutex::new(Queue::new(uid, settings, Arc::clone(&self.memory))),
+            tags: Mutex::new(tags),
             arrivals: Notify::new(),
         });
         // Somebody else's creation of the same moment wins.
@@ -137,6 +164,7 @@ impl Broker {
         let queue = self.queue(url)?;
         self.queues.write().unwrap_or_else(PoisonError::into_inner).remove(&queue.name);
         queue.state().purge();
+        self.moves.forget(&queue.arn);
         Ok(())
     }
 
@@ -144,6 +172,15 @@ impl Broker {
     pub(crate) fn names(&self, prefix: &str) -> Vec<String> {
         let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
         queues.keys().filter(|name| name.starts_with(prefix)).cloned().collect()
+    }
+
+    /// Names of the queues whose dead-letter queue has that name, in order.
+    pub(crate) fn sources_of(&self, target: &str) -> Vec<String> {
+        let queues: Vec<_> = self.queues.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let is_source = |queue: &Arc<Shared>| {
+            queue.state().settings().redrive.as_ref().is_some_and(|policy| policy.target() == target)
+        };
+        queues.iter().filter(|queue| is_source(queue)).map(|queue| queue.name.clone()).collect()
     }
 
     /// Refuses a redrive policy that names no queue of this endpoint, the queue itself or one of the other kind, as SQS
@@ -156,8 +193,11 @@ impl Broker {
         if target.name == name {
             return Err(invalid("a queue is not its own dead-letter queue"));
         }
-        if target.name.ends_with(FIFO_SUFFIX) != settings.fifo() {
+        if target.is_fifo() != settings.fifo() {
             return Err(invalid("the dead-letter queue of a FIFO queue is one too, that of a standard queue is none"));
+        }
+        if !target.state().settings().allows_source(name) {
+            return Err(invalid("the RedriveAllowPolicy of its dead-letter queue does not allow this queue"));
         }
         Ok(())
     }
@@ -198,7 +238,7 @@ impl Broker {
     fn try_receive(&self, queue: &Shared, ask: Ask<'_>, faults: RequestFaults<'_>) -> Result<Attempt, Error> {
         let redrive = queue.state().settings().redrive.clone();
         let redrive = redrive.and_then(|policy| Some((policy.receives_max()?, self.queue(policy.target()).ok()?)));
-        let redrive = redrive.filter(|(_, target)| target.uid != queue.uid);
+        let redrive = redrive.filter(|(_, target)| !target.is_same(queue));
         let now = self.clock.now();
         let Some((receives_max, target)) = redrive else {
             let mut state = queue.state();

@@ -34,6 +34,8 @@ pub(crate) enum Error {
     #[error("the embedded queue holds as many bytes as it may: receive and delete some, or raise its limit")]
     RequestThrottled,
     #[error("{0}")]
+    ResourceNotFound(String),
+    #[error("{0}")]
     InvalidParameterValue(String),
     #[error("the request must contain the parameter {0}")]
     MissingParameter(&'static str),
@@ -76,11 +78,20 @@ impl Error {
             Self::UnsupportedOperation(_) => ("UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation"),
             Self::OverLimit => ("OverLimit", "OverLimit"),
             Self::RequestThrottled => ("RequestThrottled", "RequestThrottled"),
+            Self::ResourceNotFound(_) => ("ResourceNotFoundException", "ResourceNotFoundException"),
             Self::InvalidParameterValue(_) => ("InvalidParameterValue", "InvalidParameterValue"),
             Self::MissingParameter(_) => ("MissingParameter", "MissingParameter"),
             Self::Injected => ("InternalError", "InternalError"),
             Self::Malformed(..) => ("SerializationException", "MalformedInput"),
             Self::BodyTooLong(_) => ("RequestEntityTooLarge", "RequestEntityTooLarge"),
+        }
+    }
+
+    /// The HTTP status: SQS has one for nearly everything.
+    pub(crate) const fn status(&self) -> u16 {
+        match self {
+            Self::ResourceNotFound(_) => 404,
+            _ => 400,
         }
     }
 

@@ -31,6 +31,7 @@ mod faults;
 mod handle;
 mod memory;
 mod message;
+mod moves;
 mod operations;
 mod queue;
 mod server;

@@ -171,7 +171,8 @@ async fn answer(
 fn refuse(error: &Error) -> Response<Vec<u8>> {
     let (shape, code) = error.names();
     let body = serde_json::json!({ "__type": format!("com.amazonaws.sqs#{shape}"), "message": error.to_string() });
-    let mut response = response(StatusCode::BAD_REQUEST, body.to_string().into_bytes());
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    let mut response = response(status, body.to_string().into_bytes());
     let party = if error.is_sender_fault() { "Sender" } else { "Receiver" };
     if let Ok(value) = HeaderValue::from_str(&format!("{code};{party}")) {
         response.headers_mut().insert("x-amzn-query-error", value);

@@ -19,8 +19,7 @@ const NUMBERS: [(&str, u64, u64, u64); 5] = [
 ];
 
 /// Attributes that are kept and shown, and change nothing here.
-const KEPT: [&str; 5] =
-    ["KmsDataKeyReusePeriodSeconds", "KmsMasterKeyId", "Policy", "RedriveAllowPolicy", "SqsManagedSseEnabled"];
+const KEPT: [&str; 4] = ["KmsDataKeyReusePeriodSeconds", "KmsMasterKeyId", "Policy", "SqsManagedSseEnabled"];
 
 /// Attributes of FIFO queues: the default, and the values there are
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/high-throughput-fifo.html>). `FifoQueue`
@@ -56,6 +55,24 @@ pub(crate) struct Settings {
     set: BTreeMap<String, String>,
     fifo: bool,
     pub(crate) redrive: Option<RedrivePolicy>,
+    redrive_allow: Option<RedriveAllowPolicy>,
+}
+
+/// Whose dead-letter queue this queue may be.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RedriveAllowPolicy {
+    redrive_permission: RedrivePermission,
+    #[serde(default)]
+    source_queue_arns: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+enum RedrivePermission {
+    AllowAll,
+    DenyAll,
+    ByQueue,
 }
 
 /// When a message leaves for which dead-letter queue.
@@ -122,6 +139,17 @@ impl Settings {
                     }
                     changed.redrive = Some(policy);
                 }
+            } else if name == "RedriveAllowPolicy" {
+                changed.redrive_allow = None;
+                if !value.is_empty() {
+                    let policy: RedriveAllowPolicy = serde_json::from_str(&value)
+                        .map_err(|_| invalid("it is no JSON of redrivePermission and sourceQueueArns".into()))?;
+                    let by_queue = policy.redrive_permission == RedrivePermission::ByQueue;
+                    if by_queue == policy.source_queue_arns.is_empty() || policy.source_queue_arns.len() > 10 {
+                        return Err(invalid("1 to 10 sourceQueueArns go with byQueue, and with nothing else".into()));
+                    }
+                    changed.redrive_allow = Some(policy);
+                }
             } else if !KEPT.contains(&name.as_str()) {
                 return Err(Error::InvalidAttributeName(name));
             } else if value.len() > KEPT_BYTES_MAX {
@@ -166,12 +194,22 @@ impl Settings {
     /// May `name` be asked for?
     pub(crate) fn is_known(name: &str) -> bool {
         name == "All"
-            || name == "FifoQueue"
-            || name == "RedrivePolicy"
+            || matches!(name, "FifoQueue" | "RedrivePolicy" | "RedriveAllowPolicy")
             || FIFO.iter().any(|(fifo, ..)| *fifo == name)
             || NUMBERS.iter().any(|(number, ..)| *number == name)
             || KEPT.contains(&name)
             || COMPUTED.contains(&name)
+    }
+
+    /// May the queue of that name have this one as its dead-letter queue?
+    pub(crate) fn allows_source(&self, name: &str) -> bool {
+        self.redrive_allow.as_ref().is_none_or(|policy| match policy.redrive_permission {
+            RedrivePermission::AllowAll => true,
+            RedrivePermission::DenyAll => false,
+            RedrivePermission::ByQueue => {
+                policy.source_queue_arns.iter().any(|arn| arn.rsplit(':').next() == Some(name))
+            }
+        })
     }
 
     pub(crate) fn visibility_timeout(&self) -> Millis {

@@ -2,10 +2,14 @@
 //! (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_Operations.html>).
 
 mod batch;
+mod moves;
 mod queues;
 mod receive;
 mod release;
 mod send;
+mod tags;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +19,7 @@ use crate::faults::{Operation, RequestFaults};
 
 /// One request, taken apart.
 pub(crate) struct Request<'a> {
-    pub(crate) broker: &'a Broker,
+    pub(crate) broker: &'a Arc<Broker>,
     /// Which operation, and what goes wrong in it.
     pub(crate) faults: RequestFaults<'a>,
     /// What queue URLs begin with: `http://host:port`.
@@ -40,7 +44,17 @@ pub(crate) async fn call(request: Request<'_>) -> Result<Vec<u8>, Error> {
         Operation::GetQueueAttributes => queues::attributes(&request),
         Operation::SetQueueAttributes => queues::set_attributes(&request),
         Operation::PurgeQueue => queues::purge(&request),
-        other => Err(Error::UnsupportedOperation(other.name().to_owned())),
+        Operation::TagQueue => tags::tag(&request),
+        Operation::UntagQueue => tags::untag(&request),
+        Operation::ListQueueTags => tags::list(&request),
+        Operation::ListDeadLetterSourceQueues => queues::sources(&request),
+        Operation::StartMessageMoveTask => moves::start(&request),
+        Operation::ListMessageMoveTasks => moves::list(&request),
+        Operation::CancelMessageMoveTask => moves::cancel(&request),
+        // There are no accounts here to permit anything to.
+        operation @ (Operation::AddPermission | Operation::RemovePermission) => {
+            Err(Error::UnsupportedOperation(operation.name().to_owned()))
+        }
     }
 }
 

@@ -4,16 +4,23 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Request, answer, nothing};
+use super::{Request, answer, in_range, nothing, tags};
 use crate::broker::{ACCOUNT, Shared};
 use crate::error::Error;
 use crate::settings::Settings;
+
+/// Most queues on a page
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ListQueues.html>).
+const PAGE_MAX: usize = 1_000;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Named {
     queue_name: String,
     attributes: Option<BTreeMap<String, String>>,
+    /// The JSON protocol has this one in lower case.
+    #[serde(rename = "tags")]
+    tags: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Deserialize)]
@@ -28,8 +35,14 @@ struct Addressed {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct List {
+    /// Of `ListQueues`.
     #[serde(default)]
     queue_name_prefix: String,
+    /// Of `ListDeadLetterSourceQueues`.
+    #[serde(default)]
+    queue_url: String,
+    max_results: Option<i64>,
+    next_token: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -43,6 +56,17 @@ struct Url {
 struct Urls {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     queue_urls: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+}
+
+/// The JSON protocol begins this list's name in lower case.
+#[derive(Serialize)]
+struct SourceUrls {
+    #[serde(rename = "queueUrls")]
+    queue_urls: Vec<String>,
+    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -55,7 +79,9 @@ struct Attributes {
 /// `CreateQueue`.
 pub(crate) fn create(request: &Request<'_>) -> Result<Vec<u8>, Error> {
     let named: Named = request.parse()?;
-    let queue = request.broker.create(&named.queue_name, named.attributes.unwrap_or_default())?;
+    let tags = named.tags.unwrap_or_default();
+    tags::check(&tags)?;
+    let queue = request.broker.create(&named.queue_name, named.attributes.unwrap_or_default(), tags)?;
     answer(&Url { queue_url: url_of(request.origin, &queue.name) })
 }
 
@@ -73,11 +99,34 @@ pub(crate) fn url(request: &Request<'_>) -> Result<Vec<u8>, Error> {
     answer(&Url { queue_url: url_of(request.origin, &queue.name) })
 }
 
-/// `ListQueues`: all of them, without pages.
+/// `ListQueues`.
 pub(crate) fn list(request: &Request<'_>) -> Result<Vec<u8>, Error> {
     let list: List = request.parse()?;
     let names = request.broker.names(&list.queue_name_prefix);
-    answer(&Urls { queue_urls: names.iter().map(|name| url_of(request.origin, name)).collect() })
+    let (queue_urls, next_token) = page(request, &list, names)?;
+    answer(&Urls { queue_urls, next_token })
+}
+
+/// `ListDeadLetterSourceQueues`.
+pub(crate) fn sources(request: &Request<'_>) -> Result<Vec<u8>, Error> {
+    let list: List = request.parse()?;
+    let names = request.broker.sources_of(&request.broker.queue(&list.queue_url)?.name);
+    let (queue_urls, next_token) = page(request, &list, names)?;
+    answer(&SourceUrls { queue_urls, next_token })
+}
+
+/// The page of `names` that is asked for, as URLs, and the token of the next: the last name of this one. Without
+/// `MaxResults` there is one page.
+fn page(request: &Request<'_>, list: &List, mut names: Vec<String>) -> Result<(Vec<String>, Option<String>), Error> {
+    if let Some(last) = &list.next_token {
+        names.retain(|name| name > last);
+    }
+    let max = list.max_results.map(|max| in_range("MaxResults", max, 1, PAGE_MAX as u64)).transpose()?;
+    let length = max.map_or(PAGE_MAX, |max| max as usize);
+    let has_next = max.is_some() && names.len() > length;
+    names.truncate(length);
+    let next_token = names.last().filter(|_| has_next).cloned();
+    Ok((names.iter().map(|name| url_of(request.origin, name)).collect(), next_token))
 }
 
 /// `GetQueueAttributes`.

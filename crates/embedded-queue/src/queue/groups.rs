@@ -65,6 +65,11 @@ impl Groups {
         }
     }
 
+    pub(super) fn peek(&self) -> Option<u64> {
+        let (_, id) = self.ready.first_key_value()?;
+        self.groups.get(id)?.head()
+    }
+
     /// Takes out the next message of the first group that is ready. Until that message is hidden, shown again or removed,
     /// its successors may be taken too.
     pub(super) fn pop(&mut self) -> Option<u64> {

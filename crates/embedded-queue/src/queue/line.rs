@@ -17,6 +17,10 @@ impl Line {
         self.last_ticket
     }
 
+    pub(super) fn peek(&self) -> Option<u64> {
+        self.visible.first_key_value().map(|(_, key)| *key)
+    }
+
     /// Takes the first message out.
     pub(super) fn pop(&mut self) -> Option<u64> {
         self.visible.pop_first().map(|(_, key)| key)

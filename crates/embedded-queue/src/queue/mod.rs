@@ -85,6 +85,22 @@ pub(crate) struct Record {
     pub(crate) dead_letter_source: Option<Arc<str>>,
 }
 
+impl Record {
+    /// What a move task makes of it: a new message, with an id and age of its own
+    /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html>).
+    pub(crate) fn renewed(self, now: Millis) -> Self {
+        let deduplication_id = self.deduplication_id;
+        Self {
+            id: Uuid::new_v4(),
+            deduplication_id,
+            sent_at: now,
+            receives: 0,
+            first_received_at: None,
+            dead_letter_source: None,
+        }
+    }
+}
+
 /// The place of a message in a FIFO queue: 20 digits, rising also from a queue to the next of its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Sequence(u64);
@@ -310,6 +326,18 @@ impl Queue {
             self.hide(handle.key, Place::InFlight { until: now + timeout });
         }
         Ok(())
+    }
+
+    /// The message that the next receive would begin with.
+    pub(crate) fn peek(&mut self, now: Millis) -> Option<&Record> {
+        self.advance(now);
+        self.messages.get(&self.order.peek()?).map(|held| &held.record)
+    }
+
+    /// Takes that message out of the queue.
+    pub(crate) fn take(&mut self) -> Option<(Arc<Message>, Record)> {
+        let key = self.order.peek()?;
+        self.remove(key).map(|held| (held.message, held.record))
     }
 
     pub(crate) const fn settings(&self) -> &Settings {

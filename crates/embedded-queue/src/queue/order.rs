@@ -51,6 +51,14 @@ impl Order {
         }
     }
 
+    /// The next message.
+    pub(super) fn peek(&self) -> Option<u64> {
+        match self {
+            Self::Standard(line) => line.peek(),
+            Self::Fifo(groups) => groups.peek(),
+        }
+    }
+
     /// Takes the next message out.
     pub(super) fn pop(&mut self) -> Option<u64> {
         match self {

@@ -72,7 +72,8 @@ async fn creating_again_is_harmless_unless_attributes_differ() {
 async fn what_is_not_there_is_refused_by_name() {
     let (_queue, sqs) = start().await;
     let url = create(&sqs, "q", &[]).await;
-    let error = sqs.list_queue_tags().queue_url(&url).send().await.unwrap_err().into_service_error();
+    let request = sqs.remove_permission().queue_url(&url).label("x");
+    let error = request.send().await.unwrap_err().into_service_error();
     assert!(error.is_unsupported_operation(), "{error:?}");
     assert!(sqs.create_queue().queue_name("q.fifo").send().await.is_err());
     let error = sqs.receive_message().queue_url(&url).max_number_of_messages(11).send().await.unwrap_err();
