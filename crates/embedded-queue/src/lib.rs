@@ -1,13 +1,27 @@
 //! An SQS endpoint in this process, for the demo and for tests.
 //!
-//! The real AWS SDK talks to it over loopback: the JSON protocol (`x-amz-target: AmazonSQS.<Operation>`), standard and
-//! FIFO queues, long polling, visibility time-outs, message attributes, dead-letter queues, retention, per-entry failures
-//! and the published limits behave as SQS documents them. Signatures are not checked and nothing is written to disk: what
-//! it holds ends with the process. It is no queue for production.
+//! The real AWS SDK talks to it over loopback, by the JSON protocol (`x-amz-target: AmazonSQS.<Operation>`). Signatures are
+//! not checked and nothing is written to disk: what it holds ends with the process. It is no queue for production.
 //!
-//! Known differences from SQS: queues may be purged and re-created at once; messages come in the order they became
-//! visible; no tags, permissions or move tasks; what is held (messages, and the deduplication ids of the last five
-//! minutes) is bounded in bytes, and a send beyond that is answered with `RequestThrottled`.
+//! | as SQS documents it | |
+//! |---|---|
+//! | queues | create, delete, find, list by page, attributes with their ranges, tags, purge; standard and FIFO |
+//! | messages | batches with failures entry by entry, attributes and their MD5s, trace header, character set, 1 MiB, delay, retention |
+//! | receiving | long polls, visibility time-outs up to twelve hours, receive counts, 120,000 in flight |
+//! | FIFO | order within groups, deduplication by id or body for five minutes in either scope, sequence numbers, expired handles, receives repeated by attempt id, a queue's own delay |
+//! | dead letters | redrive and redrive-allow policies, their sources, move tasks with rate, cancel and failure |
+//! | exact, where SQS approximates | the three counts; a short poll looks everywhere; standard queues deliver in the order of becoming visible |
+//!
+//! | otherwise than SQS | |
+//! |---|---|
+//! | accounts | one; `AddPermission` and `RemovePermission` are refused, `Policy` and the KMS attributes are kept and shown |
+//! | time | takes effect at once: changed attributes, purges (again within 60 s), a name used again within 60 s |
+//! | throughput | no quotas, and `FifoThroughputLimit` has no effect; no fair queues: a group id on a standard queue is shown |
+//! | memory | messages and deduplication ids are bounded in bytes together; a send beyond is answered with `RequestThrottled` |
+//! | move tasks | a cancelled one stops at once, without `CANCELLING`; only what is visible at the start is moved |
+//!
+//! Tests need not wait: [`EmbeddedQueue::advance`] pushes the queues' time forward. [`SnsNotification`] makes the bodies
+//! that SNS would deliver.
 //!
 //! What a queue far away does now and then, it does when asked for ([`Faults`]): throttling, cut connections, duplicates,
 //! deletes that delete nothing.
@@ -36,6 +50,8 @@ mod operations;
 mod queue;
 mod server;
 mod settings;
+mod sns;
 
 pub use faults::{Fault, FaultCounts, Faults, FaultsError, Operation, Rule};
 pub use server::{EmbeddedQueue, Options};
+pub use sns::SnsNotification;
