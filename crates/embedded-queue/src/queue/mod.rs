@@ -7,14 +7,14 @@ mod fifo_tests;
 mod groups;
 mod line;
 mod order;
+mod places;
+mod receive;
+mod record;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeSet, HashMap};
-use std::fmt;
 use std::sync::Arc;
-
-use uuid::Uuid;
 
 use crate::clock::Millis;
 use crate::error::Error;
@@ -27,6 +27,8 @@ use dedup::{Dedup, Original};
 use groups::Groups;
 use line::Line;
 use order::Order;
+
+pub(crate) use record::{Ask, Counts, Received, Record, Sent, Sequence, Taken};
 
 /// Most messages of a queue that may be in flight
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html>, `quotas-fifo.html`).
@@ -70,100 +72,6 @@ enum Place {
     Visible { ticket: u64 },
     Delayed { until: Millis },
     InFlight { until: Millis },
-}
-
-/// What is known of a message beside its content; it goes with it to a dead-letter queue.
-#[derive(Clone, Debug)]
-pub(crate) struct Record {
-    pub(crate) id: Uuid,
-    pub(crate) deduplication_id: Option<Arc<str>>,
-    pub(crate) sent_at: Millis,
-    /// Receives across all queues.
-    pub(crate) receives: u64,
-    pub(crate) first_received_at: Option<Millis>,
-    /// The ARN of the queue a redrive policy moved it from.
-    pub(crate) dead_letter_source: Option<Arc<str>>,
-}
-
-impl Record {
-    /// What a move task makes of it: a new message, with an id and age of its own
-    /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html>).
-    pub(crate) fn renewed(self, now: Millis) -> Self {
-        let deduplication_id = self.deduplication_id;
-        Self {
-            id: Uuid::new_v4(),
-            deduplication_id,
-            sent_at: now,
-            receives: 0,
-            first_received_at: None,
-            dead_letter_source: None,
-        }
-    }
-}
-
-/// The place of a message in a FIFO queue: 20 digits, rising also from a queue to the next of its name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Sequence(u64);
-
-impl Sequence {
-    fn next(self, now: Millis) -> Self {
-        Self((self.0 + 1).max(now * 10_000))
-    }
-}
-
-impl fmt::Display for Sequence {
-    /// SQS's own begin with 188 as well, and are more than 64 bits hold.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "188{:017}", self.0)
-    }
-}
-
-/// What a send is answered with: the message's own identity, or that of the one it repeats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sent {
-    pub(crate) id: Uuid,
-    /// Of FIFO queues.
-    pub(crate) sequence: Option<Sequence>,
-}
-
-/// What a receive asks for.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Ask<'a> {
-    /// Messages, at most.
-    pub(crate) count: usize,
-    /// How long they are hidden.
-    pub(crate) timeout: Millis,
-    /// `ReceiveRequestAttemptId`; FIFO queues only.
-    pub(crate) attempt: Option<&'a str>,
-    /// Receives after which a message goes to the dead-letter queue instead, and this queue's ARN.
-    pub(crate) redrive: Option<(u64, &'a Arc<str>)>,
-}
-
-/// A message handed out.
-#[derive(Debug)]
-pub(crate) struct Received {
-    pub(crate) message: Arc<Message>,
-    pub(crate) handle: ReceiptHandle,
-    pub(crate) record: Record,
-    /// Of FIFO queues.
-    pub(crate) sequence: Option<Sequence>,
-}
-
-/// What one receive takes from the queue.
-#[derive(Debug, Default)]
-pub(crate) struct Taken {
-    pub(crate) received: Vec<Received>,
-    /// Messages that were received too often: now the dead-letter queue's.
-    pub(crate) dead: Vec<(Arc<Message>, Record)>,
-}
-
-/// The three counts of a queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Counts {
-    /// Also those that wait behind others of their group.
-    pub(crate) visible: usize,
-    pub(crate) in_flight: usize,
-    pub(crate) delayed: usize,
 }
 
 impl Queue {
@@ -223,54 +131,6 @@ impl Queue {
         let held = Held { message, place, record, sequence: self.last_sequence, receives_here: 0, received_at: 0 };
         self.messages.insert(key, held);
         if delay == 0 { self.show(key) } else { self.hide(key, Place::Delayed { until: now + delay }) }
-    }
-
-    /// Hands out messages. With a redrive policy, what was received too often is moved.
-    ///
-    /// # Errors
-    /// [`Error::OverLimit`] when as many messages of a standard queue are in flight as may be; a FIFO queue answers with
-    /// none. [`Error::RequestThrottled`] when there is no room to remember the attempt.
-    pub(crate) fn receive(&mut self, now: Millis, ask: Ask<'_>) -> Result<Taken, Error> {
-        self.advance(now);
-        let mut taken = Taken::default();
-        let attempt = ask.attempt.filter(|_| self.is_fifo());
-        if let Some(received) = attempt.and_then(|id| self.repeat(now, id, ask.timeout)) {
-            taken.received = received;
-            return Ok(taken);
-        }
-        if self.in_flight >= IN_FLIGHT_MAX && self.order.is_ready() && !self.is_fifo() {
-            return Err(Error::OverLimit);
-        }
-        let weight = attempt.map(|_| Attempts::reserve(&self.memory)).transpose()?;
-        while taken.received.len() < ask.count && self.in_flight + taken.received.len() < IN_FLIGHT_MAX {
-            let Some(key) = self.order.pop() else { break };
-            let Some(held) = self.messages.get_mut(&key) else { continue };
-            if let Some((receives_max, source)) = ask.redrive
-                && held.receives_here >= receives_max
-            {
-                taken.dead.extend(self.remove(key).map(|held| self.bury(now, held, source)));
-                continue;
-            }
-            held.receives_here += 1;
-            held.received_at = now;
-            held.record.receives += 1;
-            held.record.first_received_at.get_or_insert(now);
-            taken.received.extend(self.received(key));
-        }
-        // Only now, so that no message stands twice in an answer and all of a group may stand in one.
-        for received in &taken.received {
-            let key = received.handle.key;
-            if ask.timeout == 0 {
-                self.give_back(key);
-            } else {
-                self.hide(key, Place::InFlight { until: now + ask.timeout });
-            }
-        }
-        if let (Some(id), Some(weight), false) = (attempt, weight, taken.received.is_empty()) {
-            let received = taken.received.iter().map(|received| (received.handle, now + ask.timeout)).collect();
-            self.attempts.remember(now, id, received, weight);
-        }
-        Ok(taken)
     }
 
     /// Deletes what `handle` received. Deleted already: nothing happens. Received again since, or its time-out ended: on
@@ -413,50 +273,6 @@ impl Queue {
         }
     }
 
-    /// What an earlier receive of this id took, hidden for `timeout` from now; none when any of it was deleted, changed or
-    /// became visible since.
-    fn repeat(&mut self, now: Millis, id: &str, timeout: Millis) -> Option<Vec<Received>> {
-        let earlier = self.attempts.get(id)?;
-        let is_unchanged = |(handle, hidden_until): &(ReceiptHandle, Millis)| {
-            self.messages.get(&handle.key).is_some_and(|held| {
-                held.receives_here == handle.receive && held.place == Place::InFlight { until: *hidden_until }
-            })
-        };
-        if !earlier.iter().all(is_unchanged) {
-            return None;
-        }
-        let received: Vec<_> = earlier.iter().filter_map(|(handle, _)| self.received(handle.key)).collect();
-        for received in &received {
-            self.unplace(received.handle.key);
-            self.hide(received.handle.key, Place::InFlight { until: now + timeout });
-        }
-        self.attempts.extend(id, now + timeout);
-        Some(received)
-    }
-
-    /// A message as its latest receive hands it out.
-    fn received(&self, key: u64) -> Option<Received> {
-        let held = self.messages.get(&key)?;
-        Some(Received {
-            message: Arc::clone(&held.message),
-            handle: ReceiptHandle { queue: self.uid, key, receive: held.receives_here },
-            record: held.record.clone(),
-            sequence: self.is_fifo().then_some(held.sequence),
-        })
-    }
-
-    /// What a dead-letter queue gets. On FIFO queues a message is enqueued anew there, and its deduplication id is its
-    /// own id, so that two messages that shared one are both kept
-    /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html>).
-    fn bury(&self, now: Millis, held: Held, source: &Arc<str>) -> (Arc<Message>, Record) {
-        let mut record = Record { dead_letter_source: Some(Arc::clone(source)), ..held.record };
-        if self.is_fifo() {
-            record.sent_at = now;
-            record.deduplication_id = Some(record.id.to_string().into());
-        }
-        (held.message, record)
-    }
-
     const fn is_fifo(&self) -> bool {
         self.dedup.is_some()
     }
@@ -464,58 +280,5 @@ impl Queue {
     fn check(&self, handle: ReceiptHandle) -> Result<(), Error> {
         let is_ours = handle.queue == self.uid && (1..=self.last_key).contains(&handle.key);
         if is_ours { Ok(()) } else { Err(Error::ReceiptHandleIsInvalid) }
-    }
-
-    fn show(&mut self, key: u64) {
-        if let Some(held) = self.messages.get_mut(&key) {
-            held.place = Place::Visible { ticket: self.order.show(&held.message.group_id, key) };
-        }
-    }
-
-    fn give_back(&mut self, key: u64) {
-        if let Some(held) = self.messages.get_mut(&key) {
-            held.place = Place::Visible { ticket: self.order.give_back(&held.message.group_id, key) };
-        }
-    }
-
-    fn hide(&mut self, key: u64, place: Place) {
-        let Some(held) = self.messages.get_mut(&key) else { return };
-        held.place = place;
-        self.order.hide(&held.message.group_id, key);
-        match place {
-            Place::Visible { .. } => {}
-            Place::Delayed { until } => {
-                self.hidden.insert((until, key));
-            }
-            Place::InFlight { until } => {
-                self.hidden.insert((until, key));
-                self.in_flight += 1;
-            }
-        }
-    }
-
-    /// Takes a message out of the place it is in.
-    fn unplace(&mut self, key: u64) {
-        let Some(held) = self.messages.get(&key) else { return };
-        let mut ticket = None;
-        match held.place {
-            Place::Visible { ticket: place } => ticket = Some(place),
-            Place::Delayed { until } => {
-                self.hidden.remove(&(until, key));
-            }
-            Place::InFlight { until } => {
-                self.hidden.remove(&(until, key));
-                self.in_flight -= 1;
-            }
-        }
-        self.order.remove(&held.message.group_id, key, ticket);
-    }
-
-    /// Takes a message out of the queue.
-    fn remove(&mut self, key: u64) -> Option<Held> {
-        self.unplace(key);
-        let held = self.messages.remove(&key)?;
-        self.ages.remove(&(held.record.sent_at, key));
-        Some(held)
     }
 }
