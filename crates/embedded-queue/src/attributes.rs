@@ -18,7 +18,7 @@ const TRANSPORT_BINARY: u8 = 2;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct AttributeValue {
-    data_type: String,
+    pub(crate) data_type: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) string_value: Option<String>,
     /// Base64, as it came.
@@ -44,9 +44,17 @@ impl Attribute {
         if name.is_empty() || name.len() > ATTRIBUTE_NAME_BYTES_MAX || !name.bytes().all(name_allowed) {
             return Err(invalid("a name has 1 to 256 letters, digits, underscores, hyphens and dots"));
         }
+        let lower = name.to_ascii_lowercase();
+        if lower.starts_with("aws.") || lower.starts_with("amazon.") {
+            return Err(invalid("names that begin with AWS. or Amazon. are reserved"));
+        }
+        if name.starts_with('.') || name.ends_with('.') || name.contains("..") {
+            return Err(invalid("a name neither begins nor ends with a dot, nor has two in a row"));
+        }
         let base_type = value.data_type.split('.').next().unwrap_or_default();
         let binary = match (base_type, &value.string_value, &value.binary_value) {
-            ("String" | "Number", Some(text), None) if !text.is_empty() => None,
+            ("String", Some(text), None) if !text.is_empty() => None,
+            ("Number", Some(text), None) if text.parse::<f64>().is_ok_and(f64::is_finite) => None,
             ("Binary", None, Some(text)) if !text.is_empty() => {
                 Some(BASE64.decode(text).map_err(|_| invalid("a binary value is base64"))?)
             }
@@ -110,5 +118,36 @@ impl Serialize for Md5Hex {
             text.push(DIGITS[usize::from(byte & 15)].into());
         }
         serializer.serialize_str(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_values_keep_to_the_rules() {
+        let check =
+            |name: &str, json: &str| Attribute::check(name.to_owned(), serde_json::from_str(json).unwrap()).is_ok();
+        let text = r#"{"DataType":"String","StringValue":"x"}"#;
+        for name in ["a", "a.b-c_d", "awsome", &"n".repeat(256)] {
+            assert!(check(name, text), "{name}");
+        }
+        for name in ["", ".a", "a.", "a..b", "AWS.a", "amazon.a", "a b", "\u{fc}", &"n".repeat(257)] {
+            assert!(!check(name, text), "{name}");
+        }
+        for (value, allowed) in [
+            (r#"{"DataType":"Number","StringValue":"-1.5e3"}"#, true),
+            (r#"{"DataType":"Number.int","StringValue":"7"}"#, true),
+            (r#"{"DataType":"Number","StringValue":"seven"}"#, false),
+            (r#"{"DataType":"Number","StringValue":"inf"}"#, false),
+            (r#"{"DataType":"String","StringValue":""}"#, false),
+            (r#"{"DataType":"String","BinaryValue":"AA=="}"#, false),
+            (r#"{"DataType":"Binary.png","BinaryValue":"AA=="}"#, true),
+            (r#"{"DataType":"Binary","BinaryValue":"?"}"#, false),
+            (r#"{"DataType":"Blob","BinaryValue":"AA=="}"#, false),
+        ] {
+            assert_eq!(check("a", value), allowed, "{value}");
+        }
     }
 }

@@ -166,6 +166,9 @@ impl<'a> Draft<'a> {
             if name != "AWSTraceHeader" {
                 return Err(Error::InvalidParameterValue(format!("{name} is no system attribute that may be sent")));
             }
+            if value.data_type != "String" {
+                return Err(Error::InvalidParameterValue("AWSTraceHeader is a String".into()));
+            }
             trace_header = value.string_value;
         }
         Ok(trace_header)
