@@ -83,7 +83,7 @@ impl Shared {
         mut taken: Taken,
         faults: RequestFaults<'_>,
     ) -> Attempt {
-        faults.spoil(&mut taken.received, |handle| state.change_visibility(now, handle, 0).is_ok());
+        faults.spoil(&mut taken.received, |handle| !self.is_fifo() && state.change_visibility(now, handle, 0).is_ok());
         self.wake(&state);
         if taken.received.is_empty() {
             Attempt::Nothing { next_due: state.next_due() }

@@ -163,8 +163,11 @@ impl RequestFaults<'_> {
         }
     }
 
-    /// For how many milliseconds the next sent message is held back.
-    pub(crate) fn holds_back_ms(&self) -> u64 {
+    /// For how many milliseconds the next sent message is held back; never on a FIFO queue.
+    pub(crate) fn holds_back_ms(&self, fifo: bool) -> u64 {
+        if fifo {
+            return 0;
+        }
         self.next(Fault::Reorder).map_or(0, |duration| duration.as_millis() as u64)
     }
 

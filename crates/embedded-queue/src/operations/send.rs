@@ -46,7 +46,7 @@ pub(crate) fn one(request: &Request<'_>) -> Result<Vec<u8>, Error> {
     let queue = request.broker.queue(&draft.queue_url)?;
     let terms = queue.state().settings().terms();
     let mut parcel = draft.check(terms)?.accept(&request.broker.memory)?;
-    parcel.delay += request.faults.holds_back_ms();
+    parcel.delay += request.faults.holds_back_ms(terms.fifo);
     let now = request.broker.clock.now();
     let mut state = queue.state();
     let sent = send(now, &mut state, None, parcel)?;
@@ -76,7 +76,7 @@ pub(crate) fn batch(request: &Request<'_>) -> Result<Vec<u8>, Error> {
             return Err(Error::Injected);
         }
         let mut parcel = message.accept(&request.broker.memory)?;
-        parcel.delay += request.faults.holds_back_ms();
+        parcel.delay += request.faults.holds_back_ms(terms.fifo);
         Ok(parcel)
     };
     let accepted: Vec<Result<_, Error>> = checked.into_iter().map(|result| result.and_then(accept)).collect();

@@ -107,7 +107,7 @@ async fn cuts_and_black_holes_come_before_the_request_is_carried_out_or_after_it
         let queue = start(always(fault)).await;
         let patience = Duration::from_secs(if expected == Outcome::Silence { 1 } else { 30 });
         let body = json!({"QueueUrl": "q", "MessageBody": "x"});
-        assert_eq!(ask_for(patience, &queue, Operation::SendMessage, body).await, expected, "{fault:?}");
+        assert_eq!(ask_for(patience, queue.address(), Operation::SendMessage, body).await, expected, "{fault:?}");
         assert_eq!(queue.fault_counts().of(fault), 1);
         assert_eq!(visible(&queue).await, carried_out, "{fault:?}");
         // A black hole does not keep the endpoint from ending.
@@ -247,6 +247,27 @@ async fn a_message_that_is_held_back_is_overtaken() {
     let body = json!({"QueueUrl": "q", "AttributeNames": ["ApproximateNumberOfMessagesDelayed"]});
     let shown = ask(&queue, Operation::GetQueueAttributes, body).await.answer().json();
     assert_eq!(shown["Attributes"]["ApproximateNumberOfMessagesDelayed"], "1");
+}
+
+#[tokio::test]
+async fn fifo_queues_neither_duplicate_nor_reorder() {
+    let faults = Faults::seeded(1).with(Rule::new(Fault::Duplicate)).with(Rule::new(Fault::Reorder));
+    let queue = EmbeddedQueue::start(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let made = json!({"QueueName": "q.fifo", "Attributes": {"FifoQueue": "true", "ContentBasedDeduplication": "true"}});
+    assert!(ask(&queue, Operation::CreateQueue, made).await.is_ok());
+    queue.set_faults(faults);
+    for body in ["first", "second"] {
+        let body = json!({"QueueUrl": "q.fifo", "MessageBody": body, "MessageGroupId": "g"});
+        assert!(ask(&queue, Operation::SendMessage, body).await.is_ok());
+    }
+    let mut received = Vec::new();
+    for _ in 0..2 {
+        let body = json!({"QueueUrl": "q.fifo", "MaxNumberOfMessages": 10});
+        let answer = ask(&queue, Operation::ReceiveMessage, body).await.answer().json();
+        received.extend(answer["Messages"].as_array().into_iter().flatten().map(|message| message["Body"].clone()));
+    }
+    assert_eq!(received, ["first", "second"]);
+    assert_eq!(queue.fault_counts().total(), 0);
 }
 
 #[tokio::test]

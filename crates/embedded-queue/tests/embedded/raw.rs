@@ -1,5 +1,6 @@
 //! A client that sees what is on the wire: an SDK would retry, and hide how an answer went wrong.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use afterimage_embedded_queue::{EmbeddedQueue, Operation};
@@ -50,19 +51,19 @@ impl Answer {
 
 /// One request on a connection of its own.
 pub(crate) async fn ask(queue: &EmbeddedQueue, operation: Operation, body: Value) -> Outcome {
-    ask_for(PATIENCE, queue, operation, body).await
+    ask_for(PATIENCE, queue.address(), operation, body).await
 }
 
-/// [`ask`] with another patience: where silence is expected, it need not be awaited long.
-pub(crate) async fn ask_for(patience: Duration, queue: &EmbeddedQueue, operation: Operation, body: Value) -> Outcome {
+/// [`ask`] with another patience (where silence is expected, it need not be awaited long), and of an endpoint that may end.
+pub(crate) async fn ask_for(patience: Duration, address: SocketAddr, operation: Operation, body: Value) -> Outcome {
     let body = body.to_string();
     let request = format!(
         "POST / HTTP/1.1\r\nhost: {}\r\nx-amz-target: AmazonSQS.{}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-        queue.address(),
+        address,
         operation.name(),
         body.len()
     );
-    let Ok(mut stream) = TcpStream::connect(queue.address()).await else { return Outcome::Cut(None) };
+    let Ok(mut stream) = TcpStream::connect(address).await else { return Outcome::Cut(None) };
     // A connection that is cut as it comes may refuse the request already.
     if stream.write_all(request.as_bytes()).await.is_err() {
         return Outcome::Cut(None);
