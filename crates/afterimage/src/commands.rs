@@ -1,6 +1,7 @@
 //! What each command does, from its settings to its exit code.
 
 mod demo;
+pub(crate) mod dlq;
 mod doctor;
 mod migrate;
 mod questions;
@@ -18,10 +19,12 @@ pub(crate) enum Outcome {
     Done,
     /// A worker that ended when idle had to put messages with the dead letters.
     DeadLettered,
-    /// The trail has no such record.
+    /// The trail has no such record, or the queue no such letter.
     NoSuchRecord,
     /// The doctor found something that loses changes.
     Unfit,
+    /// Some letters were not seen, or stayed.
+    Incomplete,
 }
 
 impl From<Outcome> for ExitCode {
@@ -31,6 +34,7 @@ impl From<Outcome> for ExitCode {
             Outcome::DeadLettered => Self::from(3),
             Outcome::NoSuchRecord => Self::from(4),
             Outcome::Unfit => Self::from(5),
+            Outcome::Incomplete => Self::from(6),
         }
     }
 }
@@ -44,5 +48,6 @@ pub(crate) async fn run(config: Config, stop: Stop) -> anyhow::Result<Outcome> {
         Task::Doctor(doctor) => doctor::run(&doctor, &config.warnings).await,
         Task::History(args, store) => questions::history(&args, &store).await,
         Task::State(args, store) => questions::state(&args, &store).await,
+        Task::Dlq(config) => dlq::run(*config, stop).await,
     }
 }

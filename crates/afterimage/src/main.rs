@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod doctor;
 mod health;
+mod letters;
 mod output;
 mod record_id;
 mod render;
@@ -74,7 +75,7 @@ fn default_filter(task: &Task) -> LogFilter {
     let text = match task {
         Task::Worker(_) => "info",
         Task::Migrate(_) => "warn",
-        Task::Demo(_) | Task::Doctor(_) | Task::History(..) | Task::State(..) => "error",
+        Task::Demo(_) | Task::Doctor(_) | Task::History(..) | Task::State(..) | Task::Dlq(_) => "error",
     };
     text.parse().unwrap_or_default()
 }

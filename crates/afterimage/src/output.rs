@@ -16,3 +16,9 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
 pub(crate) fn complain(problem: impl std::fmt::Display) {
     eprintln!("error: {problem}");
 }
+
+/// Says in one line on standard error what somebody should know who reads the answer.
+#[expect(clippy::print_stderr, reason = "the one place that speaks to the person at the terminal")]
+pub(crate) fn warn(what: impl std::fmt::Display) {
+    eprintln!("warning: {what}");
+}

@@ -23,6 +23,7 @@
 mod budget;
 mod core;
 pub mod dead_letter;
+pub mod dead_letters;
 mod driver;
 mod health;
 mod message;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use afterimage_store::{Durable, Entry};
+use afterimage_store::{AppendError, Durable, Entry};
 
 use crate::dead_letter::DeadLettered;
+use crate::dead_letters::SentBack;
 use crate::message::Handle;
 use crate::process::{Processed, Rejection};
 
@@ -34,6 +35,11 @@ impl Delete {
 impl Proof {
     /// It went to the dead letters, whole.
     pub(crate) fn dead_lettered(_proof: DeadLettered) -> Self {
+        Self(())
+    }
+
+    /// It is in another queue, whole, from where a worker takes it.
+    pub(crate) fn sent_back(_proof: SentBack) -> Self {
         Self(())
     }
 }
@@ -100,4 +106,16 @@ pub(crate) enum Payment {
     Durable(Durable),
     Refused(Rejection),
     Unknown,
+}
+
+impl From<Result<Durable, AppendError>> for Payment {
+    fn from(result: Result<Durable, AppendError>) -> Self {
+        match result {
+            Ok(proof) => Self::Durable(proof),
+            Err(AppendError::Refused { reason }) => {
+                Self::Refused(Rejection { event_index: None, code: "store_refused", reason, place: String::new() })
+            }
+            Err(_) => Self::Unknown,
+        }
+    }
 }

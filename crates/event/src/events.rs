@@ -16,6 +16,7 @@ pub struct Events<'a> {
     delivery: Delivery<'a>,
     layer: Layer,
     queue: Queue<'a>,
+    taken_for: Option<Format>,
 }
 
 /// What is still to be read.
@@ -39,15 +40,23 @@ impl<'a> Queue<'a> {
 
 impl<'a> Events<'a> {
     pub(crate) const fn new(delivery: Delivery<'a>, layer: Layer, queue: Queue<'a>) -> Self {
-        Self { delivery, layer, queue }
+        Self { delivery, layer, queue, taken_for: None }
     }
 
-    fn read(&self, fields: Result<Fields<'a>, Fault>, index: Option<usize>) -> Result<ChangeEvent<'a>, Refusal> {
+    /// What the event that was read last was taken for; `None` when that could not be told.
+    #[must_use]
+    pub const fn taken_for(&self) -> Option<Format> {
+        self.taken_for
+    }
+
+    fn read(&mut self, fields: Result<Fields<'a>, Fault>, index: Option<usize>) -> Result<ChangeEvent<'a>, Refusal> {
         let pinned = self.delivery.settings.format;
+        self.taken_for = pinned;
         let fields = fields.map_err(|fault| self.refusal(pinned, index, fault))?;
         let Some(format) = pinned.or_else(|| detect::format(&fields)) else {
             return Err(self.refusal(None, index, Fault::whole(Problem::UnknownShape)));
         };
+        self.taken_for = Some(format);
         let event = match format {
             Format::Native => native::read(fields, &self.delivery, index),
             Format::Sequin => sequin::read(fields, &self.delivery, index),

@@ -11,8 +11,8 @@ use crate::{output, stores};
 /// `afterimage history TABLE ID`.
 pub(super) async fn history(args: &HistoryArgs, store: &StoreConfig) -> anyhow::Result<Outcome> {
     let listing = Listing {
-        from: args.from,
-        to: args.to,
+        from: args.period.from,
+        to: args.period.to,
         order: match args.order {
             Order::Desc => Direction::Descending,
             Order::Asc => Direction::Ascending,

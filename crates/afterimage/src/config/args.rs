@@ -9,6 +9,7 @@ use afterimage_store_cassandra::{Consistency, Replication};
 use afterimage_telemetry::{LogFilter, LogFormat};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::dlq::DlqArgs;
 use super::store::StoreKind;
 use super::units::{ByteSize, count, duration};
 use crate::record_id::RecordId;
@@ -20,8 +21,9 @@ use crate::record_id::RecordId;
 /// defaults. An environment variable that is empty counts as not set. AWS settings are those of the AWS SDK:
 /// `AWS_REGION`, `AWS_ENDPOINT_URL`, profiles, roles.
 ///
-/// Exit codes: 0 done, 1 failure, 3 something was dead-lettered (worker --exit-when-idle), 4 no such record (history,
-/// state), 5 something loses changes (doctor), 64 bad configuration.
+/// Exit codes: 0 done, 1 failure, 3 something was dead-lettered (worker --exit-when-idle), 4 no such record or letter
+/// (history, state, dlq show), 5 something loses changes (doctor), 6 some letters were not seen, or stayed (dlq), 64 bad
+/// configuration.
 #[derive(Debug, Parser)]
 #[command(name = "afterimage", version, max_term_width = 120)]
 pub(crate) struct Cli {
@@ -62,6 +64,8 @@ pub(crate) enum Command {
     History(Box<HistoryArgs>),
     /// Show a record as it stood at a moment.
     State(Box<StateArgs>),
+    /// Dead letters: count them, look at one, send them back, keep a copy.
+    Dlq(DlqArgs),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -80,10 +84,11 @@ pub(crate) struct WorkerArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Queue")]
 pub(crate) struct QueueArgs {
-    /// The SQS queue to read.
+    /// The SQS queue that change events come in.
     #[arg(long, value_name = "URL", value_parser = http_url, required = true)]
     pub(crate) queue_url: String,
-    /// Where messages go that cannot be understood; without it they are left to the queue's redrive policy.
+    /// The queue of dead letters. A worker puts there what it cannot understand; without it that is left to the
+    /// redrive policy of its queue.
     #[arg(long, value_name = "URL", value_parser = http_url)]
     pub(crate) dlq_url: Option<String>,
     /// How long other workers do not see a message that this one holds; extended while it is worked on. At most 11h.
@@ -217,7 +222,7 @@ pub(crate) struct DoctorArgs {
     /// there is none, and wait so long for a worker to store it.
     #[arg(long, value_name = "DURATION", value_parser = duration, num_args = 0..=1, default_missing_value = "60s")]
     pub(crate) probe: Option<Duration>,
-    /// Print JSON, as the query API answers, instead of a table.
+    /// Print JSON instead of a table.
     #[arg(long, value_parser = clap::builder::BoolishValueParser::new())]
     pub(crate) json: bool,
 }
@@ -247,22 +252,29 @@ pub(crate) struct RecordArgs {
     pub(crate) id: RecordId,
     #[command(flatten)]
     pub(crate) scope: ScopeArgs,
-    /// Print JSON, as the query API answers, instead of a table.
+    /// Print JSON instead of a table.
     #[arg(long, value_parser = clap::builder::BoolishValueParser::new())]
     pub(crate) json: bool,
 }
 
+/// From when to when.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct HistoryArgs {
-    #[command(flatten)]
-    pub(crate) record: RecordArgs,
+pub(crate) struct PeriodArgs {
     /// Earliest time, inclusive: RFC 3339, or now.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) from: Option<Timestamp>,
     /// Latest time, exclusive: RFC 3339, or now.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) to: Option<Timestamp>,
-    /// Most entries to show.
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct HistoryArgs {
+    #[command(flatten)]
+    pub(crate) record: RecordArgs,
+    #[command(flatten)]
+    pub(crate) period: PeriodArgs,
+    /// Most items to show.
     #[arg(long, value_name = "COUNT", value_parser = count::<u32>(1..=1000), default_value = "100")]
     pub(crate) limit: u32,
     /// desc shows the newest first, asc the oldest.
@@ -295,7 +307,7 @@ pub(crate) enum Order {
     Asc,
 }
 
-fn http_url(text: &str) -> Result<String, String> {
+pub(super) fn http_url(text: &str) -> Result<String, String> {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     match rest {
         Some(rest) if rest.contains('/') && !rest.starts_with('/') => Ok(text.to_owned()),

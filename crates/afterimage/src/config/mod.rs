@@ -2,6 +2,7 @@
 
 mod args;
 mod bad;
+mod dlq;
 mod file;
 mod mounts;
 mod rules;
@@ -21,6 +22,7 @@ use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser};
 pub(crate) use args::{Cli, DemoArgs, GlobalArgs, HistoryArgs, Order, ProcessArgs, RecordArgs, StateArgs};
 use args::{Command, StoreArgs, WorkerArgs};
 pub(crate) use bad::BadConfig;
+pub(crate) use dlq::{By, DlqAction, DlqConfig, Redrive, Stored};
 pub(crate) use store::StoreConfig;
 pub(crate) use units::show_duration;
 pub(crate) use worker::{DoctorConfig, WorkerConfig};
@@ -50,6 +52,7 @@ pub(crate) enum Task {
     Doctor(Box<DoctorConfig>),
     History(Box<HistoryArgs>, StoreConfig),
     State(Box<StateArgs>, StoreConfig),
+    Dlq(Box<DlqConfig>),
 }
 
 /// Why there is no configuration to run with.
@@ -99,6 +102,13 @@ pub(crate) fn load(argv: &[OsString]) -> Result<Config, Stop> {
             let store = store(&args.store)?;
             Task::State(args, store)
         }
+        Command::Dlq(args) => {
+            // Whether the trail has them is asked where somebody says which trail.
+            let is_told =
+                store_is_chosen || is_given(&matches, "sqlite_path") || file.values.contains_key("sqlite-path");
+            let store = if is_told { Some(store(args.command.store())?) } else { None };
+            Task::Dlq(Box::new(DlqConfig::new(args, store, file.rules)?))
+        }
     };
     Ok(Config { global: cli.global, task, warnings })
 }
@@ -135,7 +145,9 @@ fn command(file: &file::File) -> clap::Command {
             None => arg,
         }
     };
-    Cli::command().mut_args(layer).mut_subcommands(|command| command.mut_args(layer))
+    Cli::command()
+        .mut_args(layer)
+        .mut_subcommands(|command| command.mut_args(layer).mut_subcommands(|subcommand| subcommand.mut_args(layer)))
 }
 
 fn env_name(long: &str) -> String {
@@ -146,12 +158,18 @@ fn env_name(long: &str) -> String {
 fn all_args() -> Vec<Arg> {
     let command = Cli::command();
     let mut args: Vec<Arg> = Vec::new();
-    for arg in command.get_arguments().chain(command.get_subcommands().flat_map(clap::Command::get_arguments)) {
+    for arg in commands(&command).into_iter().flat_map(clap::Command::get_arguments) {
         if arg.get_long().is_some() && !args.iter().any(|seen| seen.get_long() == arg.get_long()) {
             args.push(arg.clone().global(false));
         }
     }
     args
+}
+
+/// A command, its commands and theirs.
+fn commands(command: &clap::Command) -> Vec<&clap::Command> {
+    let nested = command.get_subcommands().flat_map(commands);
+    std::iter::once(command).chain(nested).collect()
 }
 
 /// The file to read: the one that is named, or the default if it is there. Other mistakes are found later.
@@ -171,7 +189,10 @@ fn file_path(argv: &[OsString]) -> Option<PathBuf> {
 
 /// Was the flag given, on the command line or by the environment?
 fn is_given(matches: &ArgMatches, id: &str) -> bool {
-    let Some((_, command)) = matches.subcommand() else { return false };
+    let mut command = matches;
+    while let Some((_, nested)) = command.subcommand() {
+        command = nested;
+    }
     command.try_contains_id(id).unwrap_or(false)
         && matches!(
             command.value_source(id),

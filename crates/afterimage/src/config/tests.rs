@@ -3,7 +3,7 @@
 use clap::CommandFactory;
 
 use super::file::{self, is_setting};
-use super::{Cli, all_args, command, env_name};
+use super::{Cli, all_args, command, commands, env_name};
 
 /// The documented file, at the repository root.
 const DOCUMENTED: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../afterimage.toml"));
@@ -18,7 +18,7 @@ fn the_command_line_is_well_formed() {
 #[test]
 fn a_flag_of_several_commands_means_one_thing() {
     let command = Cli::command();
-    for arg in command.get_subcommands().flat_map(clap::Command::get_arguments) {
+    for arg in commands(&command).into_iter().flat_map(clap::Command::get_arguments) {
         let Some(long) = arg.get_long() else { continue };
         let all = all_args();
         let first = all.iter().find(|seen| seen.get_long() == Some(long)).unwrap();
@@ -31,7 +31,7 @@ fn a_flag_of_several_commands_means_one_thing() {
 #[test]
 fn every_flag_has_an_environment_variable() {
     let built = command(&file::File::default());
-    for arg in built.get_arguments().chain(built.get_subcommands().flat_map(clap::Command::get_arguments)) {
+    for arg in commands(&built).into_iter().flat_map(clap::Command::get_arguments) {
         let Some(long) = arg.get_long().filter(|long| !matches!(*long, "help" | "version")) else { continue };
         assert_eq!(arg.get_env().and_then(|name| name.to_str()), Some(env_name(long).as_str()));
     }

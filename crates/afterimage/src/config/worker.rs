@@ -7,7 +7,7 @@ use afterimage_consumer::Limits;
 use afterimage_diff::{DigestKey, RuleBlock, Rules};
 use afterimage_event::{DEFAULT_NAME, Settings};
 
-use super::args::DoctorArgs;
+use super::args::{DoctorArgs, EventArgs};
 use super::rules::{self, BlockKeys};
 use super::store::{StoreConfig, secret_file};
 use super::{BadConfig, ProcessArgs, WorkerArgs, show_duration};
@@ -91,32 +91,7 @@ impl WorkerConfig {
                     .to_owned(),
             ),
         }
-        let key = match &args.events.digest_key_file {
-            Some(path) => DigestKey::new(&secret_file("--digest-key-file", path, KEY_BYTES_MAX)?)
-                .map_err(|error| BadConfig::at("--digest-key-file", error))?,
-            None => DigestKey::published(),
-        };
-        let events = Settings {
-            format: args.events.format,
-            source: args.events.scope.source.unwrap_or_else(|| DEFAULT_NAME.to_owned()),
-            tenant: args.events.scope.tenant,
-            allow_topics: args.events.allow_topic,
-            record_keys: Arc::new(BlockKeys::new(&blocks)),
-            ..Settings::default()
-        };
-        let rules = rules::rules(blocks, key)?;
-        if rules.needs_secret_key() {
-            warnings.push(
-                "a rule says redact hmac, but there is no --digest-key-file: with the public key, values that can be \
-                 guessed are not hidden"
-                    .to_owned(),
-            );
-        } else if rules.key().is_published() {
-            warnings.push(
-                "no --digest-key-file: digests are made with a public key, so guesses of a value can be tested"
-                    .to_owned(),
-            );
-        }
+        let (events, rules) = reading(args.events, blocks, warnings)?;
         Ok(Self {
             queue_url: args.queue.queue_url,
             dlq_url: args.queue.dlq_url,
@@ -128,6 +103,40 @@ impl WorkerConfig {
             process: args.process,
         })
     }
+}
+
+/// How messages are read and what is kept of them, with a line for what is unwise.
+pub(super) fn reading(
+    args: EventArgs,
+    blocks: Vec<RuleBlock>,
+    warnings: &mut Vec<String>,
+) -> Result<(Settings, Rules), BadConfig> {
+    let key = match &args.digest_key_file {
+        Some(path) => DigestKey::new(&secret_file("--digest-key-file", path, KEY_BYTES_MAX)?)
+            .map_err(|error| BadConfig::at("--digest-key-file", error))?,
+        None => DigestKey::published(),
+    };
+    let events = Settings {
+        format: args.format,
+        source: args.scope.source.unwrap_or_else(|| DEFAULT_NAME.to_owned()),
+        tenant: args.scope.tenant,
+        allow_topics: args.allow_topic,
+        record_keys: Arc::new(BlockKeys::new(&blocks)),
+        ..Settings::default()
+    };
+    let rules = rules::rules(blocks, key)?;
+    if rules.needs_secret_key() {
+        warnings.push(
+            "a rule says redact hmac, but there is no --digest-key-file: with the public key, values that can be \
+             guessed are not hidden"
+                .to_owned(),
+        );
+    } else if rules.key().is_published() {
+        warnings.push(
+            "no --digest-key-file: digests are made with a public key, so guesses of a value can be tested".to_owned(),
+        );
+    }
+    Ok((events, rules))
 }
 
 fn check_times(args: &WorkerArgs, store: &StoreConfig, warnings: &mut Vec<String>) -> Result<(), BadConfig> {
@@ -194,7 +203,7 @@ fn flag_of(limit: &str) -> &str {
 
 /// The name given, or one that no other worker has now: host, process id, and when it started, since process ids are
 /// used again (in containers they are mostly 1).
-fn worker_name(given: Option<&str>) -> Result<String, BadConfig> {
+pub(super) fn worker_name(given: Option<&str>) -> Result<String, BadConfig> {
     let Some(name) = given else {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let host = if host.trim().is_empty() { "worker" } else { host.trim() };

@@ -3,7 +3,9 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+pub(crate) mod dlq;
 pub(crate) mod http;
+pub(crate) mod proxy;
 pub(crate) mod refusal;
 pub(crate) mod sqs;
 

@@ -8,7 +8,6 @@ use afterimage_store::{AppendError, Durable, StoreError};
 use super::held::{State, Step, Token, Work};
 use super::io::{CallId, Note, Time};
 use super::{Action, Call, Core};
-use crate::process::Rejection;
 use crate::proof::Payment;
 
 /// After an outage the workers of a fleet come back spread over this long, so as not to topple the store again.
@@ -167,7 +166,7 @@ impl Core {
         let mut results = results.into_iter();
         let mut still_owing = Vec::new();
         for (token, entries) in parts {
-            let payments = results.by_ref().take(entries).map(payment);
+            let payments = results.by_ref().take(entries).map(Payment::from);
             if self.pay(now, call, token, payments, actions) {
                 still_owing.push(token);
             }
@@ -274,14 +273,4 @@ impl Core {
 
 fn is_unknown(result: &Result<Durable, AppendError>) -> bool {
     !matches!(result, Ok(_) | Err(AppendError::Refused { .. }))
-}
-
-fn payment(result: Result<Durable, AppendError>) -> Payment {
-    match result {
-        Ok(proof) => Payment::Durable(proof),
-        Err(AppendError::Refused { reason }) => {
-            Payment::Refused(Rejection { event_index: None, code: "store_refused", reason, place: String::new() })
-        }
-        Err(_) => Payment::Unknown,
-    }
 }

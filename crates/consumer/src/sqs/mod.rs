@@ -2,6 +2,7 @@
 
 mod connector;
 mod error;
+mod letters;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use aws_sdk_sqs::types::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Permit};
 use crate::dead_letter::DeadLetter;
 use crate::message::{Attribute, AttributeValue, Handle, Message};
 use crate::proof::Delete;
@@ -115,11 +116,14 @@ impl SqsQueue {
     pub fn free_bytes(&self) -> usize {
         self.budget.free_bytes()
     }
-}
 
-#[async_trait]
-impl Queue for SqsQueue {
-    async fn receive(&self, ask: Ask, cancel: &CancellationToken) -> Result<Receipt, QueueError> {
+    /// A receive, as [`Queue::receive`] has it, with these system attributes.
+    async fn received(
+        &self,
+        ask: Ask,
+        system_attributes: &[MessageSystemAttributeName],
+        cancel: &CancellationToken,
+    ) -> Result<Received, QueueError> {
         let receiving = Arc::new(Receiving::default());
         let request = self
             .receiving
@@ -128,7 +132,7 @@ impl Queue for SqsQueue {
             .max_number_of_messages(ask.messages_max as i32)
             .wait_time_seconds(ask.wait.as_secs() as i32)
             .visibility_timeout(ask.lease.as_secs() as i32)
-            .set_message_system_attribute_names(Some(SYSTEM_ATTRIBUTES.to_vec()))
+            .set_message_system_attribute_names(Some(system_attributes.to_vec()))
             // A dead letter keeps its sender's attributes, and which those are nobody knows before. They cost nothing
             // where there are none.
             .message_attribute_names("All");
@@ -139,16 +143,31 @@ impl Queue for SqsQueue {
             output = &mut call => output,
             () = cancel.cancelled() => {
                 if !receiving.has_begun() {
-                    return Ok(Receipt { answered_at: Instant::now(), messages: Vec::new() });
+                    return Ok(Received { answered_at: Instant::now(), permit: None, messages: Vec::new() });
                 }
                 call.await
             }
         };
         let output = output.map_err(|error| explain(&error))?;
-        let (answered_at, mut permit) = receiving.take().unwrap_or_else(|| (Instant::now(), None));
-        let messages = output
-            .messages
-            .unwrap_or_default()
+        let (answered_at, permit) = receiving.take().unwrap_or_else(|| (Instant::now(), None));
+        Ok(Received { answered_at, permit, messages: output.messages.unwrap_or_default() })
+    }
+}
+
+/// What a receive brought, not yet read.
+struct Received {
+    answered_at: Instant,
+    /// The room in memory that was made for all of it.
+    permit: Option<Permit>,
+    messages: Vec<SqsMessage>,
+}
+
+#[async_trait]
+impl Queue for SqsQueue {
+    async fn receive(&self, ask: Ask, cancel: &CancellationToken) -> Result<Receipt, QueueError> {
+        let received = self.received(ask, &SYSTEM_ATTRIBUTES, cancel).await?;
+        let Received { answered_at, mut permit, messages } = received;
+        let messages = messages
             .into_iter()
             .filter_map(|message| {
                 let mut message = parsed(message)?;
