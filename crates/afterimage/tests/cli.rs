@@ -51,6 +51,11 @@ fn bad_configuration_ends_with_64_and_one_line_that_names_the_place() {
         (&["worker", queue, "--visibility-timeout", "5"], "expected a duration"),
         (&["worker", queue, "--memory-cap", "1MiB"], "--memory-cap"),
         (&["worker", queue, "--dlq-url=http://127.0.0.1:1/1/q"], "--dlq-url: is the queue itself"),
+        (&["worker", queue, "--dlq-url=http://127.0.0.1:1/1/d.fifo"], "--dlq-url: is a FIFO queue"),
+        (
+            &["worker", "--queue-url=http://127.0.0.1:1/1/q.fifo", "--dlq-url=http://127.0.0.1:1/1/d"],
+            "--dlq-url: is a standard queue",
+        ),
         (&["worker", queue, "--digest-key-file", "missing.key"], "--digest-key-file: missing.key"),
         (&["worker", queue, "--log-level", "loud"], "--log-level"),
         (&["worker", queue, "--config", "missing.toml"], "missing.toml"),

@@ -27,6 +27,16 @@ pub const WORKER: &str = "afterimage.worker";
 /// The indices of the events that failed, when the message held several; `,…` at the end when there were more.
 pub const FAILED_EVENTS: &str = "afterimage.failed_events";
 
+/// What a FIFO queue knew the message by.
+pub const DEDUPLICATION_ID: &str = "afterimage.deduplication_id";
+
+/// The group of letters that had none: of standard queues, which need none.
+const NO_GROUP: &str = "dead-letters";
+
+/// Longest deduplication id
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>).
+const DEDUPLICATION_ID_BYTES_MAX: usize = 128;
+
 /// Longest text of one attribute: the size limit is shared with the body.
 const TEXT_BYTES_MAX: usize = 1024;
 
@@ -70,6 +80,9 @@ impl DeadLetter {
         // A letter that was sent back and failed again keeps its first origin; its other marks are of the past.
         room.add(Attribute::text(ORIGIN, Origin::of(&message.told()).to_attribute()));
         room.add(Attribute::text(REASON, code));
+        if let Some(id) = original_deduplication_id(&message) {
+            room.add(Attribute::text(DEDUPLICATION_ID, id));
+        }
         for attribute in message.attributes.iter().filter(|attribute| !attribute.name.starts_with(PREFIX)) {
             room.add(attribute.clone());
         }
@@ -90,13 +103,29 @@ impl DeadLetter {
         &self.message.body
     }
 
-    /// The FIFO group it was in.
+    /// The FIFO group it was in, and is in among the dead letters.
     #[must_use]
-    pub fn group_id(&self) -> Option<&str> {
-        self.message.group_id.as_deref()
+    pub fn group_id(&self) -> &str {
+        self.message.group_id.as_deref().unwrap_or(NO_GROUP)
     }
 
-    /// The message it was: on FIFO queues the deduplication id.
+    /// Its deduplication id on a FIFO queue: the original one, and behind it the message id.
+    ///
+    /// Not the original one alone: a queue that knows an id says yes and drops the letter, and two messages can share one. The
+    /// source may tell ids apart by group (`DeduplicationScope`) and this queue not, and after five minutes the source takes
+    /// an id again while the first message still waits. The same message sent twice has the same id twice.
+    #[must_use]
+    pub fn deduplication_id(&self) -> String {
+        let unique = self.message_id();
+        let original = original_deduplication_id(&self.message).unwrap_or_default();
+        let room = DEDUPLICATION_ID_BYTES_MAX.saturating_sub(unique.len() + 1);
+        match original.get(..original.len().min(room)) {
+            Some(original) if !original.is_empty() => format!("{original}.{unique}"),
+            _ => unique.to_owned(),
+        }
+    }
+
+    /// The message it was.
     #[must_use]
     pub fn message_id(&self) -> &str {
         &self.message.handle.message_id
@@ -119,6 +148,12 @@ impl DeadLetter {
     pub fn len_bytes(&self) -> usize {
         self.message.body.len() + self.attributes.iter().map(Attribute::len_bytes).sum::<usize>()
     }
+}
+
+/// What the queue it was sent to first knew it by: a letter that was sent back has another id since.
+fn original_deduplication_id(message: &Message) -> Option<&str> {
+    let first = message.attributes.iter().find(|attribute| attribute.name == DEDUPLICATION_ID);
+    first.and_then(Attribute::as_text).or(message.deduplication_id.as_deref())
 }
 
 /// What the limits leave room for.

@@ -79,6 +79,7 @@ impl Worker {
         if store_timeout >= limits.lease {
             return Err(LimitsError { setting: "lease", expected: "longer than the store's time-out" });
         }
+        let limits = Limits { kind: queue.kind(), ..limits };
         let (name, lease) = (limits.worker.clone(), limits.lease);
         let core = Core::new(limits, fastrand::u64(..))?;
         let ledger = Ledger::new(store);

@@ -43,8 +43,8 @@ pub use pipeline::Pipeline;
 pub use process::{Processed, Processor, Rejection};
 pub use proof::Delete;
 pub use queue::{
-    Ask, BATCH_MAX, Counts, ItemError, LEASE_TOTAL_MAX, MESSAGE_BYTES_MAX, Queue, QueueError, QueueErrorKind, Receipt,
-    WAIT_MAX,
+    Ask, BATCH_MAX, Counts, ItemError, LEASE_TOTAL_MAX, MESSAGE_BYTES_MAX, Queue, QueueError, QueueErrorKind,
+    QueueKind, Receipt, WAIT_MAX,
 };
 pub use sqs::{SqsQueue, SqsSettings, explain};
 pub use telemetry::Metrics;

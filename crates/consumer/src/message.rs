@@ -35,10 +35,12 @@ pub struct Message {
     pub sent_at: Timestamp,
     /// How often it was received, this time included, as far as the queue knows.
     pub receive_count: u32,
-    /// The FIFO group, on FIFO queues.
+    /// The group: of an order on FIFO queues, of a share of the consumers on standard ones.
     pub group_id: Option<String>,
     /// The place in its FIFO group, on FIFO queues.
     pub sequence_number: Option<String>,
+    /// What the queue knew it by when it refused to take it twice, on FIFO queues.
+    pub deduplication_id: Option<String>,
     /// Its share of the memory budget: returned when the message drops. Queues that hand out small messages only
     /// need none.
     pub permit: Option<Permit>,

@@ -93,6 +93,7 @@ mod tests {
             receive_count: 1,
             group_id: None,
             sequence_number: None,
+            deduplication_id: None,
             permit: None,
         }
     }

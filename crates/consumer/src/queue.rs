@@ -25,6 +25,24 @@ pub const WAIT_MAX: Duration = Duration::from_secs(20);
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>).
 pub const LEASE_TOTAL_MAX: Duration = Duration::from_secs(12 * 3600);
 
+/// Whether a queue keeps an order. Its URL says so: names of FIFO queues, and no others, end in `.fifo`
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueueKind {
+    /// Any order, any message more than once.
+    Standard,
+    /// The order of sending within each message group.
+    Fifo,
+}
+
+impl QueueKind {
+    /// The kind of the queue with this URL.
+    #[must_use]
+    pub fn of_url(url: &str) -> Self {
+        if url.ends_with(".fifo") { Self::Fifo } else { Self::Standard }
+    }
+}
+
 /// A queue that leases messages out, and the dead-letter queue that belongs to it.
 ///
 /// Contract:
@@ -34,6 +52,11 @@ pub const LEASE_TOTAL_MAX: Duration = Duration::from_secs(12 * 3600);
 /// - No call touches items of another call: one failed item fails alone.
 #[async_trait]
 pub trait Queue: Send + Sync + 'static {
+    /// Which kind of queue it is. A FIFO queue gives every message a group and a place.
+    fn kind(&self) -> QueueKind {
+        QueueKind::Standard
+    }
+
     /// Leases up to `ask.messages_max` messages. `Ok` without messages says nothing about the queue being empty.
     ///
     /// When `cancel` fires before the answer has begun to arrive, the wait is given up and the answer is empty; an

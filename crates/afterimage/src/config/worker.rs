@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use afterimage_consumer::Limits;
+use afterimage_consumer::{Limits, QueueKind};
 use afterimage_diff::{DigestKey, RuleBlock, Rules};
 use afterimage_event::{DEFAULT_NAME, Settings};
 
@@ -84,7 +84,7 @@ impl WorkerConfig {
             Some(dlq) if *dlq == args.queue.queue_url => {
                 return Err(BadConfig::at("--dlq-url", "is the queue itself: dead letters would come back for ever"));
             }
-            Some(_) => {}
+            Some(dlq) => check_kinds(&args.queue.queue_url, dlq)?,
             None => warnings.push(
                 "no --dlq-url: messages that cannot be understood are left to the queue's redrive policy; without one \
                  they come back until they expire"
@@ -137,6 +137,22 @@ pub(super) fn reading(
         );
     }
     Ok((events, rules))
+}
+
+/// SQS lets a FIFO queue have FIFO dead letters only, and a standard one standard ones.
+fn check_kinds(queue_url: &str, dlq_url: &str) -> Result<(), BadConfig> {
+    match (QueueKind::of_url(queue_url), QueueKind::of_url(dlq_url)) {
+        (QueueKind::Fifo, QueueKind::Standard) => Err(BadConfig::at(
+            "--dlq-url",
+            "is a standard queue, and --queue-url is FIFO: name a FIFO queue (its name ends in .fifo), so that dead letters \
+             keep group and order",
+        )),
+        (QueueKind::Standard, QueueKind::Fifo) => Err(BadConfig::at(
+            "--dlq-url",
+            "is a FIFO queue, and --queue-url is standard: name a standard queue, as SQS asks of a redrive policy",
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn check_times(args: &WorkerArgs, store: &StoreConfig, warnings: &mut Vec<String>) -> Result<(), BadConfig> {

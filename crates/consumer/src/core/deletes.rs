@@ -12,6 +12,9 @@ use crate::message::Handle;
 use crate::proof::{Delete, Proof};
 use crate::queue::{BATCH_MAX, ItemError, MESSAGE_BYTES_MAX, QueueError};
 
+/// The code of a lease that ended without the queue saying so.
+const LEASE_EXPIRED: &str = "LeaseExpired";
+
 /// The messages that wait to be deleted.
 #[derive(Debug, Default)]
 pub(super) struct Deletes {
@@ -60,13 +63,13 @@ impl Core {
             while parts.len() < BATCH_MAX
                 && let Some(token) = self.deletes.queue.pop_front()
             {
-                let Some(handle) = self.take(token, Step::Delete, call) else { continue };
+                let Some(handle) = self.take_in_turn(token, Step::Delete, call) else { continue };
                 let Some(Work::Proven(proof)) = self.held.get(&token).map(|held| &held.work) else { continue };
                 deletes.push(Delete::new(handle.clone(), *proof));
                 parts.push((token, handle));
             }
             // The rest came later; at most it waits as long again as it was meant to.
-            self.deletes.due = (!self.deletes.queue.is_empty()).then_some(now + self.limits.delete_linger);
+            self.deletes.due = (!self.deletes.queue.is_empty()).then_some(now + self.limits.delete_linger());
             if parts.is_empty() {
                 break;
             }
@@ -127,10 +130,10 @@ impl Core {
                 reason: format!("{} {}", first.place, first.reason).trim().to_owned(),
             }));
         }
-        self.remove(token, Outcome::Released);
+        self.remove(token, Outcome::Left);
     }
 
-    pub(super) fn plan_letters(&mut self, actions: &mut Vec<Action>) {
+    pub(super) fn plan_letters(&mut self, now: Time, actions: &mut Vec<Action>) {
         while self.letters.out < self.limits.calls_max {
             let call = self.next_call();
             let mut parts = Vec::new();
@@ -142,9 +145,17 @@ impl Core {
                 if !self.is_queued(token, Step::Letter) {
                     continue;
                 }
-                let Some(Work::Owes { message, debt, .. }) = self.held.get(&token).map(|held| &held.work) else {
+                if !self.is_its_turn(token, Step::Letter, call) {
+                    self.wait_for_turn(token);
                     continue;
-                };
+                }
+                let Some(held) = self.held.get(&token) else { continue };
+                // Storing twice does no harm, but a letter sent by two workers may arrive twice, and out of order.
+                if held.group.is_some() && held.lease.until <= now {
+                    self.lose(token, LEASE_EXPIRED.to_owned(), actions);
+                    continue;
+                }
+                let Work::Owes { message, debt, .. } = &held.work else { continue };
                 let letter = DeadLetter::new(Arc::clone(message), debt.rejections(), &self.limits.worker);
                 if !letters.is_empty() && bytes + letter.len_bytes() > MESSAGE_BYTES_MAX {
                     self.letters.queue.push_front(token);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::groups::GroupKey;
 use super::io::{Arrival, CallId, Note, Time};
 use super::{Action, Call, Core};
 use crate::budget::Permit;
@@ -32,6 +33,8 @@ pub(super) enum State {
     Calling(CallId),
     /// Waits to be tried again.
     Later,
+    /// Waits for one ahead of it in its FIFO group.
+    Behind,
 }
 
 /// One held message. The lease lives in it: what is no longer held is no longer extended.
@@ -43,6 +46,8 @@ pub(super) struct Held {
     pub(super) step: Step,
     pub(super) state: State,
     pub(super) tries: u32,
+    /// On FIFO queues.
+    pub(super) group: Option<GroupKey>,
     pub(super) weight: usize,
     pub(super) work: Work,
 }
@@ -73,7 +78,10 @@ pub(super) struct Lease {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Deleted,
+    /// Given back.
     Released,
+    /// Left to the redrive policy; booked as given back.
+    Left,
     LeaseLost,
 }
 
@@ -100,16 +108,20 @@ impl Core {
         let handle = arrival.message.handle.clone();
         let receive_count = arrival.message.receive_count;
         let weight = arrival.message.weight_bytes();
+        let group = self.join_group(token, &arrival.message);
         let work = Work::Unbegun(arrival.message);
         self.books.in_flight += 1;
         self.weight += weight;
         self.by_id.insert(Arc::clone(&handle.message_id), token);
         let lease = Lease { since: leased_at, until: leased_at + self.limits.lease, extend_at: None };
         let (step, state) = (Step::Release, State::Later);
-        self.held.insert(token, Held { handle, receive_count, lease, step, state, tries: 0, weight, work });
+        self.held.insert(token, Held { handle, receive_count, lease, step, state, tries: 0, group, weight, work });
         self.schedule_extension(token, leased_at + self.limits.lease / 2);
         match arrival.processed {
-            Some(processed) if self.takes_work() => self.begun(now, token, processed, arrival.room, actions),
+            // One ahead waits for room: that which this one came to is given up, so that it can have it.
+            Some(processed) if self.takes_work() && self.may_begin(token) => {
+                self.begun(now, token, processed, arrival.room, actions)
+            }
             _ => self.advance(now, token, actions),
         }
     }
@@ -140,7 +152,11 @@ impl Core {
         self.weight = self.weight - held.weight + weight;
         held.weight = weight;
         held.work = Work::Owes { message, debt: Debt::new(processed), entry_bytes, _room: room };
+        let group = held.group;
         self.advance(now, token, actions);
+        if let Some(key) = group {
+            self.let_next(key);
+        }
     }
 
     /// Processes what was not begun, one message at a time: what such messages come to may be many times their size.
@@ -149,7 +165,7 @@ impl Core {
             && let Some(token) = self.unbegun.pop_front()
         {
             let call = self.next_call();
-            if self.take(token, Step::Process, call).is_none() {
+            if self.take_in_turn(token, Step::Process, call).is_none() {
                 continue;
             }
             let Some(Work::Unbegun(message)) = self.held.get(&token).map(|held| &held.work) else { continue };
@@ -207,6 +223,7 @@ impl Core {
             self.weight = self.weight - held.weight + weight;
             held.weight = weight;
         }
+        let group = held.group;
         let step = match &held.work {
             Work::Proven(_) => Step::Delete,
             Work::Owes { .. } if !takes_work => Step::Release,
@@ -220,6 +237,9 @@ impl Core {
             return;
         }
         self.enqueue(now, token, step);
+        if let (Step::Delete, Some(key)) = (step, group) {
+            self.let_next(key);
+        }
     }
 
     /// Puts a message into the queue of a step.
@@ -239,9 +259,11 @@ impl Core {
             Step::Process => self.unbegun.push_back(token),
             Step::Letter => self.letters.queue.push_back(token),
             Step::Delete => {
-                let due = (now + self.limits.delete_linger).min(held.lease.until).max(now);
+                let due = (now + self.limits.delete_linger()).min(held.lease.until).max(now);
                 self.deletes.push(due, token);
             }
+            // Last first: under any rule of a queue, the rest of a group is back when its first is.
+            Step::Release if held.group.is_some() => self.releases.push_front(token),
             Step::Release => self.releases.push_back(token),
         }
     }
@@ -252,7 +274,12 @@ impl Core {
         held.state = State::Later;
         held.tries = held.tries.saturating_add(1);
         let at = now + super::backoff(&mut self.rng, held.tries);
+        // What waits for its delete only is durable, and holds nobody's work up.
+        let holds_up = held.group.is_some() && held.step != Step::Delete;
         self.later.insert((at, token));
+        if holds_up {
+            self.give_back_behind(now, token);
+        }
     }
 
     /// Takes a queued message out of the reckoning of its queue; its place there is passed over later.
@@ -285,8 +312,11 @@ impl Core {
         self.books.abandoned += abandoned;
         match outcome {
             Outcome::Deleted => self.books.deleted += 1,
-            Outcome::Released => self.books.released += 1,
+            Outcome::Released | Outcome::Left => self.books.released += 1,
             Outcome::LeaseLost => self.books.lease_lost += 1,
+        }
+        if let Some(key) = held.group {
+            self.leave_group(key, token, outcome);
         }
     }
 }

@@ -19,6 +19,11 @@ pub type Time = Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(pub(super) u64);
 
+impl CallId {
+    /// No call: they are counted from 1.
+    pub(super) const NONE: Self = Self(0);
+}
+
 /// What happened.
 #[derive(Debug)]
 pub enum Input {

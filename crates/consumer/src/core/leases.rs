@@ -11,6 +11,8 @@ use crate::queue::{BATCH_MAX, ItemError, QueueError};
 
 /// A message that must be given back by then is given back so much earlier, so that the order arrives in time.
 const HOLD_MARGIN: Duration = Duration::from_secs(2);
+/// How often giving back a message of a FIFO group is tried again.
+const RELEASE_RETRIES_MAX: u32 = 3;
 
 impl Core {
     /// Puts a lease into the schedule, or moves it there.
@@ -145,7 +147,8 @@ impl Core {
         }
     }
 
-    /// Giving back is tried once: where it fails, the lease runs out.
+    /// Giving back is tried once: where it fails, the lease runs out. On FIFO queues that would keep a whole group from
+    /// everybody for so long; there it is tried again.
     pub(super) fn released(
         &mut self,
         now: Time,
@@ -156,7 +159,7 @@ impl Core {
         self.releases_out -= 1;
         let mut items = result.map(Vec::into_iter);
         for (token, handle) in parts {
-            let Some(held) = self.held.get(&token) else { continue };
+            let Some(held) = self.held.get_mut(&token) else { continue };
             // Given back, and delivered here again at once.
             if held.handle != handle {
                 self.advance(now, token, actions);
@@ -164,10 +167,25 @@ impl Core {
             }
             match items.as_mut().map(|items| items.next().unwrap_or_else(|| Err(unanswered()))) {
                 Ok(Ok(())) => self.remove(token, Outcome::Released),
+                Ok(Err(ItemError { is_final: false, .. })) | Err(_)
+                    if held.group.is_some() && held.tries < RELEASE_RETRIES_MAX =>
+                {
+                    held.tries += 1;
+                    self.enqueue(now, token, Step::Release);
+                }
                 Ok(Err(error)) => self.lose(token, error.code, actions),
                 Err(error) => self.lose(token, error.code.clone(), actions),
             }
         }
+    }
+
+    /// [`Self::take`], unless one of its group ahead of it is to go first: then it waits for that.
+    pub(super) fn take_in_turn(&mut self, token: Token, step: Step, call: CallId) -> Option<Handle> {
+        if self.is_queued(token, step) && !self.is_its_turn(token, step, call) {
+            self.wait_for_turn(token);
+            return None;
+        }
+        self.take(token, step, call)
     }
 
     /// Takes a message out of the queue of a step, into a call.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::queue::{LEASE_TOTAL_MAX, WAIT_MAX};
+use crate::queue::{LEASE_TOTAL_MAX, QueueKind, WAIT_MAX};
 
 /// The bounds of a worker, and its pace. Every field has a default that suits SQS.
 #[derive(Clone, Debug)]
@@ -37,6 +37,8 @@ pub struct Limits {
     pub exit_when_idle: Option<Duration>,
     /// Is there a queue for dead letters? Without one they are left to the redrive policy.
     pub has_dead_letter_queue: bool,
+    /// Whether the queue keeps an order, and so must the worker. [`crate::Worker::new`] takes it from its queue.
+    pub kind: QueueKind,
     /// The worker's name, for dead letters.
     pub worker: String,
 }
@@ -59,6 +61,7 @@ impl Default for Limits {
             grace: Duration::from_secs(25),
             exit_when_idle: None,
             has_dead_letter_queue: false,
+            kind: QueueKind::Standard,
             worker: "worker".to_owned(),
         }
     }
@@ -75,6 +78,15 @@ pub struct LimitsError {
 }
 
 impl Limits {
+    /// How long a batch of deletes stays open: on FIFO queues not at all, since a group goes on when it is deleted, and what one
+    /// group of entries made durable is deleted together anyway.
+    pub(super) fn delete_linger(&self) -> Duration {
+        match self.kind {
+            QueueKind::Standard => self.delete_linger,
+            QueueKind::Fifo => Duration::ZERO,
+        }
+    }
+
     /// Refuses limits that could not work.
     ///
     /// # Errors

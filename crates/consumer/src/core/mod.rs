@@ -4,11 +4,13 @@
 //! out and reports back; a simulation can do both, from a seed.
 //!
 //! A message passes these steps: received → its entries stored, in groups → rejected events to the dead letters →
-//! deleted, or given back. A redelivery of a message that is held renews its handle and changes nothing else.
+//! deleted, or given back. A redelivery of a message that is held renews its handle and changes nothing else. On FIFO queues
+//! each step keeps the order of a group (`groups`).
 
 mod books;
 mod calls;
 mod deletes;
+mod groups;
 mod held;
 mod io;
 mod leases;
@@ -27,6 +29,7 @@ pub use limits::{Limits, LimitsError};
 use crate::queue::{Counts, QueueError};
 use calls::Call;
 use deletes::{Deletes, Letters};
+use groups::Groups;
 use held::{Held, Outcome, State, Step, Token, Work};
 use polls::Polls;
 use storing::{Grouping, StoreState};
@@ -51,6 +54,7 @@ pub struct Core {
     calls: HashMap<CallId, Call>,
     held: HashMap<Token, Held>,
     by_id: HashMap<Arc<str>, Token>,
+    groups: Groups,
     /// Bytes held, as they are in memory.
     weight: usize,
     leases: BTreeSet<(Time, Token)>,
@@ -116,6 +120,7 @@ impl Core {
             calls: HashMap::new(),
             held: HashMap::new(),
             by_id: HashMap::new(),
+            groups: Groups::default(),
             weight: 0,
             leases: BTreeSet::new(),
             extends_out: 0,
@@ -264,7 +269,7 @@ impl Core {
         self.plan_drain(now, actions);
         self.plan_processing(actions);
         self.plan_store(now, actions);
-        self.plan_letters(actions);
+        self.plan_letters(now, actions);
         self.plan_deletes(now, actions);
         self.plan_extensions(now, actions);
         self.plan_releases(actions);

@@ -60,10 +60,10 @@ impl Core {
 
     /// The single probe: an entry that waits anyway, since only storing shows that storing works; a ping without one.
     fn probe(&mut self, actions: &mut Vec<Action>) {
-        let call = match self.take_group(1) {
-            Some(tokens) => {
-                let Some((call, action)) = self.begin_group(tokens) else { return };
-                actions.push(action);
+        let probe = if self.put_unsuspected_first() { self.take_group(1) } else { None };
+        let call = match probe {
+            Some((call, tokens)) => {
+                actions.push(self.begin_group(call, tokens));
                 call
             }
             None => {
@@ -77,12 +77,30 @@ impl Core {
         }
     }
 
+    /// Puts a message first that a probe may be made with. One that failed while others were answered would tell of itself
+    /// and not of the store.
+    fn put_unsuspected_first(&mut self) -> bool {
+        let is_fit = |token| {
+            self.is_queued(token, Step::Store)
+                && !self.is_suspect(token)
+                && self.is_its_turn(token, Step::Store, CallId::NONE)
+        };
+        let Some(at) = self.grouping.queue.iter().position(|(_, token)| is_fit(*token)) else { return false };
+        if let Some(fit) = self.grouping.queue.remove(at) {
+            self.grouping.queue.push_front(fit);
+        }
+        true
+    }
+
+    /// Did the store leave it unanswered while it answered for others?
+    fn is_suspect(&self, token: Token) -> bool {
+        self.held.get(&token).is_some_and(|held| held.tries > 0)
+    }
+
     fn form_groups(&mut self, now: Time, groups_max: usize, actions: &mut Vec<Action>) {
         while self.grouping.out < groups_max && self.group_closes_at().is_some_and(|at| now >= at) {
-            let Some(tokens) = self.take_group(usize::MAX) else { return };
-            if let Some((_, action)) = self.begin_group(tokens) {
-                actions.push(action);
-            }
+            let Some((call, tokens)) = self.take_group(usize::MAX) else { return };
+            actions.push(self.begin_group(call, tokens));
         }
     }
 
@@ -105,7 +123,8 @@ impl Core {
     }
 
     /// Takes messages from the queue until a group is full: whole messages, at least one.
-    fn take_group(&mut self, messages_max: usize) -> Option<Vec<Token>> {
+    fn take_group(&mut self, messages_max: usize) -> Option<(CallId, Vec<Token>)> {
+        let call = self.next_call();
         let mut tokens = Vec::new();
         let (mut entries, mut bytes) = (0, 0);
         while tokens.len() < messages_max
@@ -123,21 +142,21 @@ impl Core {
             }
             self.grouping.queue.pop_front();
             self.grouping.forget(more_entries, more_bytes);
+            if self.take_in_turn(token, Step::Store, call).is_none() {
+                continue;
+            }
             entries += more_entries;
             bytes += more_bytes;
             tokens.push(token);
         }
-        (!tokens.is_empty()).then_some(tokens)
+        (!tokens.is_empty()).then_some((call, tokens))
     }
 
-    fn begin_group(&mut self, tokens: Vec<Token>) -> Option<(CallId, Action)> {
+    fn begin_group(&mut self, call: CallId, tokens: Vec<Token>) -> Action {
         let mut entries = Vec::new();
         let mut parts = Vec::with_capacity(tokens.len());
-        let call = self.next_call();
         for token in tokens {
-            let held = self.held.get_mut(&token)?;
-            held.state = State::Calling(call);
-            if let Work::Owes { debt, .. } = &held.work {
+            if let Some(Work::Owes { debt, .. }) = self.held.get(&token).map(|held| &held.work) {
                 parts.push((token, debt.owed().len()));
                 entries.extend(debt.owed().iter().map(|owed| std::sync::Arc::clone(&owed.entry)));
             }
@@ -145,7 +164,7 @@ impl Core {
         self.grouping.out += 1;
         self.books.groups += 1;
         self.calls.insert(call, Call::Store { parts });
-        Some((call, Action::Store { call, entries }))
+        Action::Store { call, entries }
     }
 
     /// A group was answered.
@@ -163,6 +182,9 @@ impl Core {
             Err(error) if is_unknown(result) => Some(error.to_string()),
             _ => None,
         });
+        // These alone show no outage: else one failing message, tried again alone, would stop the whole worker.
+        let is_probe = matches!(self.store, StoreState::Down { probe, .. } if probe == Some(call));
+        let suspects_only = !is_probe && parts.iter().all(|(token, _)| self.is_suspect(*token));
         let mut results = results.into_iter();
         let mut still_owing = Vec::new();
         for (token, entries) in parts {
@@ -172,13 +194,20 @@ impl Core {
             }
         }
         match reason {
-            Some(reason) if !answered => {
+            Some(reason) if !answered && !suspects_only => {
                 self.store_failed(now, call, reason, actions);
                 still_owing.into_iter().for_each(|token| self.enqueue(now, token, Step::Store));
             }
             _ => {
-                self.store_answered(now, call, actions);
-                still_owing.into_iter().for_each(|token| self.retry_later(now, token));
+                if answered || reason.is_none() {
+                    self.store_answered(now, call, actions);
+                }
+                for token in still_owing {
+                    // One ahead of it in its FIFO group failed as well: then it was given back.
+                    if self.held.get(&token).is_some_and(|held| held.state == State::Calling(call)) {
+                        self.retry_later(now, token);
+                    }
+                }
             }
         }
     }
@@ -208,8 +237,8 @@ impl Core {
         self.books.stored += paid - refused;
         let ours = held.state == State::Calling(call);
         // While the answer was on its way the worker may have decided to give the message back. If that has not been
-        // sent yet and everything is durable now, deleting is better.
-        let can_turn = held.step == Step::Release && held.state == State::Queued;
+        // sent yet and everything is durable now, deleting is better; but not where one ahead of it may come again.
+        let can_turn = held.step == Step::Release && held.state == State::Queued && held.group.is_none();
         if !owes && (ours || can_turn) {
             self.advance(now, token, actions);
         }

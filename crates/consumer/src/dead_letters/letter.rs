@@ -125,6 +125,7 @@ mod tests {
             sent_at: "2026-01-09T10:00:05Z".parse().unwrap(),
             receive_count: 1,
             group_id: None,
+            deduplication_id: None,
             sequence_number: None,
             permit: None,
         };

@@ -3,15 +3,15 @@
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry};
 use tokio_util::sync::CancellationToken;
 
-use super::{SYSTEM_ATTRIBUTES, SqsQueue, bad_request, by_position, explain, parsed, sent_attributes};
+use super::{SqsQueue, bad_request, by_position, explain, parsed, sent_attributes};
 use crate::dead_letters::{Letter, QueueFacts, Resend};
-use crate::queue::{Ask, ItemError, Queue, QueueError};
+use crate::queue::{Ask, ItemError, Queue, QueueError, QueueKind};
 
 impl SqsQueue {
     /// Leases up to ten letters out, as [`Queue::receive`] does messages.
     pub(crate) async fn receive_letters(&self, ask: Ask) -> Result<Vec<Letter>, QueueError> {
         let source = MessageSystemAttributeName::DeadLetterQueueSourceArn;
-        let names: Vec<_> = SYSTEM_ATTRIBUTES.into_iter().chain([source.clone()]).collect();
+        let names: Vec<_> = self.system_attributes().iter().cloned().chain([source.clone()]).collect();
         let mut received = self.received(ask, &names, &CancellationToken::new()).await?;
         let letters = received.messages.into_iter().filter_map(|mut message| {
             let source_arn = message.attributes.as_mut().and_then(|attributes| attributes.remove(&source));
@@ -25,7 +25,7 @@ impl SqsQueue {
     /// Sends letters to this queue, at most ten, as messages.
     pub(crate) async fn resend(&self, letters: &[Resend<'_>]) -> Result<Vec<Result<(), ItemError>>, QueueError> {
         let queue_url = &self.settings.queue_url;
-        let is_fifo = queue_url.ends_with(".fifo");
+        let is_fifo = self.kind == QueueKind::Fifo;
         let entries = letters
             .iter()
             .enumerate()

@@ -26,7 +26,7 @@ use crate::budget::{Budget, Permit};
 use crate::dead_letter::DeadLetter;
 use crate::message::{Attribute, AttributeValue, Handle, Message};
 use crate::proof::Delete;
-use crate::queue::{Ask, Counts, ItemError, Queue, QueueError, QueueErrorKind, Receipt};
+use crate::queue::{Ask, Counts, ItemError, Queue, QueueError, QueueErrorKind, QueueKind, Receipt};
 use connector::Receiving;
 pub use error::explain;
 
@@ -39,13 +39,18 @@ const RECEIVE_MARGIN: Duration = Duration::from_secs(10);
 /// For a whole receive, beyond the wait: a body waits for room in memory and then crosses the network.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What a worker asks for with each message: how often it was received, when it was sent, and its place on FIFO queues.
-const SYSTEM_ATTRIBUTES: [MessageSystemAttributeName; 4] = [
+/// What a worker asks for with each message: how often it was received, when it was sent, its group, and what only FIFO
+/// queues know.
+static SYSTEM_ATTRIBUTES: [MessageSystemAttributeName; 5] = [
     MessageSystemAttributeName::ApproximateReceiveCount,
     MessageSystemAttributeName::SentTimestamp,
     MessageSystemAttributeName::MessageGroupId,
     MessageSystemAttributeName::SequenceNumber,
+    MessageSystemAttributeName::MessageDeduplicationId,
 ];
+
+/// As many of them as standard queues have.
+const STANDARD_ATTRIBUTES: usize = 3;
 
 /// Which queues, and how much may come from them at once.
 #[derive(Clone, Debug)]
@@ -66,6 +71,7 @@ pub struct SqsSettings {
 #[derive(Clone, Debug)]
 pub struct SqsQueue {
     settings: Arc<SqsSettings>,
+    kind: QueueKind,
     budget: Budget,
     receiving: Client,
     deleting: Client,
@@ -97,9 +103,17 @@ impl SqsQueue {
             .read_timeout(settings.wait + RECEIVE_MARGIN)
             .operation_attempt_timeout(settings.wait + BODY_TIMEOUT)
             .build();
-        Self {
+        let kind = QueueKind::of_url(&settings.queue_url);
+        let receiving = match kind {
             // Asked again by the core anyway, which knows how many pollers an ailing queue should see.
-            receiving: client(RetryConfig::disabled(), long),
+            QueueKind::Standard => RetryConfig::disabled(),
+            // An answer that is lost on its way keeps its groups from everybody until its leases end, unless it is asked for
+            // again as the same attempt.
+            QueueKind::Fifo => RetryConfig::standard().with_max_attempts(2),
+        };
+        Self {
+            kind,
+            receiving: client(receiving, long),
             // Deleting twice does no harm; one quick retry spares a round through the core.
             deleting: client(RetryConfig::standard().with_max_attempts(2), short.clone()),
             // A lease that is not extended is work done twice: keep trying, for as long as there is lease left.
@@ -108,6 +122,22 @@ impl SqsQueue {
             sending: client(RetryConfig::disabled(), short),
             settings: Arc::new(settings),
             budget,
+        }
+    }
+
+    fn system_attributes(&self) -> &'static [MessageSystemAttributeName] {
+        match self.kind {
+            QueueKind::Standard => &SYSTEM_ATTRIBUTES[..STANDARD_ATTRIBUTES],
+            QueueKind::Fifo => &SYSTEM_ATTRIBUTES,
+        }
+    }
+
+    /// Names a receive, so that asking again brings the same messages
+    /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-receiverequestattemptid-request-parameter.html>).
+    fn receive_attempt_id(&self) -> Option<String> {
+        match self.kind {
+            QueueKind::Standard => None,
+            QueueKind::Fifo => Some(format!("{:032x}", fastrand::u128(..))),
         }
     }
 
@@ -132,6 +162,7 @@ impl SqsQueue {
             .max_number_of_messages(ask.messages_max as i32)
             .wait_time_seconds(ask.wait.as_secs() as i32)
             .visibility_timeout(ask.lease.as_secs() as i32)
+            .set_receive_request_attempt_id(self.receive_attempt_id())
             .set_message_system_attribute_names(Some(system_attributes.to_vec()))
             // A dead letter keeps its sender's attributes, and which those are nobody knows before. They cost nothing
             // where there are none.
@@ -164,8 +195,12 @@ struct Received {
 
 #[async_trait]
 impl Queue for SqsQueue {
+    fn kind(&self) -> QueueKind {
+        self.kind
+    }
+
     async fn receive(&self, ask: Ask, cancel: &CancellationToken) -> Result<Receipt, QueueError> {
-        let received = self.received(ask, &SYSTEM_ATTRIBUTES, cancel).await?;
+        let received = self.received(ask, self.system_attributes(), cancel).await?;
         let Received { answered_at, mut permit, messages } = received;
         let messages = messages
             .into_iter()
@@ -225,7 +260,7 @@ impl Queue for SqsQueue {
                 reason: "there is no queue for dead letters".to_owned(),
             });
         };
-        let is_fifo = dlq_url.ends_with(".fifo");
+        let is_fifo = QueueKind::of_url(dlq_url) == QueueKind::Fifo;
         let entries = letters
             .iter()
             .enumerate()
@@ -234,8 +269,8 @@ impl Queue for SqsQueue {
                     .id(position.to_string())
                     .message_body(letter.body())
                     .set_message_attributes(Some(sent_attributes(letter.attributes())?))
-                    .set_message_group_id(is_fifo.then(|| letter.group_id().unwrap_or("dead-letters").to_owned()))
-                    .set_message_deduplication_id(is_fifo.then(|| letter.message_id().to_owned()))
+                    .set_message_group_id(is_fifo.then(|| letter.group_id().to_owned()))
+                    .set_message_deduplication_id(is_fifo.then(|| letter.deduplication_id()))
                     .build()
             })
             .collect::<Result<_, _>>()
@@ -277,6 +312,7 @@ fn parsed(message: SqsMessage) -> Option<Message> {
         receive_count: receive_count.and_then(|count| count.parse().ok()).unwrap_or(1),
         group_id: system.remove(&MessageSystemAttributeName::MessageGroupId),
         sequence_number: system.remove(&MessageSystemAttributeName::SequenceNumber),
+        deduplication_id: system.remove(&MessageSystemAttributeName::MessageDeduplicationId),
         permit: None,
     })
 }

@@ -9,13 +9,13 @@ pub(super) const EVENT_OUTCOMES: [&str; 5] = ["stored", "unchanged", "expired", 
 /// What receives bring.
 pub(super) const RECEIVE_OUTCOMES: [&str; 3] = ["messages", "empty", "error"];
 /// What leases are lost to by this worker's own doing, or by that of another; the rest comes from the queue.
-pub(super) const OWN_LOSSES: [&str; 2] = ["HeldTooLong", "Redelivered"];
+pub(super) const OWN_LOSSES: [&str; 3] = ["HeldTooLong", "LeaseExpired", "Redelivered"];
 
 /// The label of everything that is not listed.
 pub(super) const OTHER: &str = "other";
 
 /// Codes that appear as labels as they are; everything else is `other`, so that no server can make labels up.
-pub(super) const CODES: [&str; 19] = [
+pub(super) const CODES: [&str; 20] = [
     "AccessDenied",
     "AccessDeniedException",
     "BatchRequestTooLong",
@@ -23,6 +23,7 @@ pub(super) const CODES: [&str; 19] = [
     "InternalError",
     "InternalFailure",
     "InvalidParameterValue",
+    "LeaseExpired",
     "Lost",
     "MessageNotInflight",
     "NonExistentQueue",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use afterimage_consumer::dead_letter::DeadLetter;
 use afterimage_consumer::{
     Ask, Counts, Delete, End, Finish, Handle, Health, ItemError, Limits, LimitsError, Metrics, Queue, QueueError,
-    Receipt, Worker,
+    QueueKind, Receipt, Worker,
 };
 use afterimage_store::Store;
 use async_trait::async_trait;
@@ -18,15 +18,19 @@ use tokio_util::sync::CancellationToken;
 use crate::fakes::{Faults, SimQueue, SimStore, Slow, Words};
 
 /// A [`SimQueue`] on the runtime's clock, with long polls.
-struct LongPolls {
-    queue: SimQueue,
+pub(crate) struct LongPolls {
+    pub(crate) queue: SimQueue,
     started: Instant,
     refuses: AtomicBool,
 }
 
 impl LongPolls {
     fn new(faults: Faults) -> Arc<Self> {
-        Arc::new(Self { queue: SimQueue::new(7, faults), started: Instant::now(), refuses: AtomicBool::new(false) })
+        Self::around(SimQueue::new(7, faults))
+    }
+
+    pub(crate) fn around(queue: SimQueue) -> Arc<Self> {
+        Arc::new(Self { queue, started: Instant::now(), refuses: AtomicBool::new(false) })
     }
 
     fn tick(&self) {
@@ -36,6 +40,10 @@ impl LongPolls {
 
 #[async_trait]
 impl Queue for LongPolls {
+    fn kind(&self) -> QueueKind {
+        self.queue.kind()
+    }
+
     async fn receive(&self, ask: Ask, cancel: &CancellationToken) -> Result<Receipt, QueueError> {
         if self.refuses.load(Ordering::Relaxed) {
             return Err(crate::rig::unreachable_queue());

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use afterimage_consumer::dead_letter::{DETAIL, ORIGIN, PLACE, REASON, WORKER};
+use afterimage_consumer::dead_letter::{DEDUPLICATION_ID, DETAIL, ORIGIN, PLACE, REASON, WORKER};
 use afterimage_consumer::{
-    Ask, End, Finish, Handle, Limits, Metrics, Pipeline, Queue, QueueErrorKind, SqsQueue, SqsSettings, Worker,
+    Ask, End, Finish, Handle, Limits, Metrics, Pipeline, Queue, QueueErrorKind, QueueKind, SqsQueue, SqsSettings,
+    Worker,
 };
 use afterimage_diff::Rules;
 use afterimage_event::Settings;
 use afterimage_store::{MemoryStore, Store};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::{BehaviorVersion, Builder, Credentials, Region};
-use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::{
+    MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
+};
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 
@@ -56,6 +59,41 @@ impl Bench {
         }
         let dlq_url = urls.pop().unwrap();
         Some(Self { config, client, queue_url: urls.pop().unwrap(), dlq_url })
+    }
+
+    /// The same, in FIFO.
+    async fn fifo(name: &str) -> Option<Self> {
+        let config = config()?;
+        let client = Client::from_conf(config.clone().build());
+        let unique = format!("{name}-{}", fastrand::u64(..));
+        let mut urls = Vec::new();
+        for queue in [format!("{unique}.fifo"), format!("{unique}-dlq.fifo")] {
+            let request = client.create_queue().queue_name(queue).attributes(QueueAttributeName::FifoQueue, "true");
+            urls.push(request.send().await.expect("a queue is made").queue_url.expect("a queue has a URL"));
+        }
+        let dlq_url = urls.pop().unwrap();
+        Some(Self { config, client, queue_url: urls.pop().unwrap(), dlq_url })
+    }
+
+    /// Sends to groups: group, deduplication id, body.
+    async fn send_to(&self, messages: &[(String, String, String)]) {
+        for batch in messages.chunks(10) {
+            let entries = batch
+                .iter()
+                .enumerate()
+                .map(|(n, (group, deduplication, body))| {
+                    SendMessageBatchRequestEntry::builder()
+                        .id(n.to_string())
+                        .message_body(body)
+                        .message_group_id(group)
+                        .message_deduplication_id(deduplication)
+                        .build()
+                })
+                .collect::<Result<Vec<_>, _>>()
+                .unwrap();
+            let request = self.client.send_message_batch().queue_url(&self.queue_url).set_entries(Some(entries));
+            assert!(request.send().await.unwrap().failed.is_empty());
+        }
     }
 
     fn queue(&self) -> SqsQueue {
@@ -232,4 +270,71 @@ async fn a_long_poll_ends_when_it_is_cancelled() {
         () = tokio::time::sleep(Duration::from_millis(500)) => cancel.cancel(),
     }
     assert!(receive.await.unwrap().messages.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fifo_queue_is_emptied_and_its_dead_letters_keep_group_and_order() {
+    let Some(bench) = Bench::fifo("groups").await else { return };
+    let mut messages = Vec::new();
+    for n in 0..600 {
+        let (group, place) = (n % 6, n / 6);
+        let body = if place % 10 == 3 { format!("{{broken {group} {place}") } else { update(n) };
+        messages.push((format!("g{group}"), format!("d{n}"), body));
+    }
+    bench.send_to(&messages).await;
+    let store = Arc::new(MemoryStore::default());
+    let end = bench.work(Arc::clone(&store) as Arc<dyn Store>, limits()).await;
+    let books = end.books;
+    assert_eq!((books.received, books.deleted, books.dead_lettered, books.stored), (600, 600, 60, 540), "{books:?}");
+    assert_eq!(bench.left(&bench.queue_url).await, ["0", "0"]);
+    let mut letters: Vec<(String, String)> = Vec::new();
+    while letters.len() < 60 {
+        let request = bench.client.receive_message().queue_url(&bench.dlq_url).max_number_of_messages(10);
+        let request =
+            request.message_system_attribute_names(MessageSystemAttributeName::All).message_attribute_names("All");
+        let received = request.wait_time_seconds(5).send().await.unwrap().messages.unwrap_or_default();
+        assert!(!received.is_empty(), "{} letters", letters.len());
+        for letter in received {
+            let system = letter.attributes.unwrap();
+            let group = system[&MessageSystemAttributeName::MessageGroupId].clone();
+            let deduplication = &system[&MessageSystemAttributeName::MessageDeduplicationId];
+            let attributes = letter.message_attributes.unwrap();
+            let value = |name: &str| attributes[name].string_value.clone().unwrap();
+            let original = value(DEDUPLICATION_ID);
+            let origin = value(ORIGIN);
+            assert!(deduplication.starts_with(&format!("{original}.")), "{deduplication}");
+            assert!(origin.contains(&format!(";group={group}")) && origin.contains(";seq="), "{origin}");
+            letters.push((group, letter.body.unwrap()));
+            let request = bench.client.delete_message().queue_url(&bench.dlq_url);
+            request.receipt_handle(letter.receipt_handle.unwrap()).send().await.unwrap();
+        }
+    }
+    for group in 0..6 {
+        let mine: Vec<&String> =
+            letters.iter().filter(|(name, _)| *name == format!("g{group}")).map(|(_, body)| body).collect();
+        let expected: Vec<String> = (0..10).map(|tens| format!("{{broken {group} {}", tens * 10 + 3)).collect();
+        assert_eq!(mine, expected.iter().collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_of_a_fifo_queue_has_its_group_its_place_and_its_deduplication_id() {
+    let Some(bench) = Bench::fifo("places").await else { return };
+    bench.send_to(&[("g".into(), "d1".into(), update(1)), ("g".into(), "d2".into(), update(2))]).await;
+    let queue = bench.queue();
+    assert_eq!(queue.kind(), QueueKind::Fifo);
+    let ask = Ask { messages_max: 10, wait: Duration::from_secs(1), lease: Duration::from_secs(30) };
+    let messages = queue.receive(ask, &CancellationToken::new()).await.unwrap().messages;
+    assert_eq!(messages.len(), 2);
+    let place = |n: usize| messages[n].sequence_number.as_ref().unwrap().parse::<u128>().unwrap();
+    assert!(place(0) < place(1));
+    assert_eq!(messages.iter().map(|message| message.group_id.as_deref()).collect::<Vec<_>>(), [Some("g"); 2]);
+    let ids: Vec<_> = messages.iter().map(|message| message.deduplication_id.as_deref()).collect();
+    assert_eq!(ids, [Some("d1"), Some("d2")]);
+    // Given back last first, the group comes again in order.
+    let handles: Vec<Handle> = messages.iter().rev().map(|message| message.handle.clone()).collect();
+    assert!(queue.change_visibility(&handles, 0).await.unwrap().iter().all(Result::is_ok));
+    let again = queue.receive(ask, &CancellationToken::new()).await.unwrap().messages;
+    let id = |message: &afterimage_consumer::Message| message.handle.message_id.to_string();
+    assert_eq!(again.iter().map(id).collect::<Vec<_>>(), messages.iter().map(id).collect::<Vec<_>>());
 }

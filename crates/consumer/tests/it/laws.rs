@@ -2,6 +2,7 @@
 
 mod dead_letters;
 mod deletes;
+mod fifo;
 mod leases;
 mod outages;
 mod polling;

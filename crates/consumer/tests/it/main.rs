@@ -10,6 +10,7 @@
 mod driver;
 mod elasticmq;
 mod fakes;
+mod fifo_load;
 mod gate;
 mod laws;
 mod rig;

@@ -139,6 +139,16 @@ impl Rig {
         })
     }
 
+    /// The deletes sent by now, without letting time pass: call and message ids.
+    pub(crate) fn deletes_now(&mut self) -> Vec<(CallId, Vec<String>)> {
+        self.take(|action| match action {
+            Action::Delete { call, deletes } => {
+                Some((*call, deletes.iter().map(|delete| delete.handle().message_id.to_string()).collect()))
+            }
+            _ => None,
+        })
+    }
+
     /// Answers every delete with success; how many messages that were.
     pub(crate) fn delete_all(&mut self) -> usize {
         let mut count = 0;
@@ -175,6 +185,16 @@ impl Rig {
             self.answer(call, ids.iter().map(|_| Ok(())).collect());
         }
         count
+    }
+
+    /// Grants every release; the message ids.
+    pub(crate) fn release_all(&mut self) -> Vec<String> {
+        let mut released = Vec::new();
+        for (call, ids) in self.releases() {
+            self.answer(call, ids.iter().map(|_| Ok(())).collect());
+            released.extend(ids);
+        }
+        released
     }
 
     /// The releases sent: call and message ids.

@@ -73,6 +73,7 @@ pub(crate) fn message(id: &str, body: &str, receive_count: u32) -> Message {
         receive_count,
         group_id: None,
         sequence_number: None,
+        deduplication_id: None,
         permit: None,
     }
 }

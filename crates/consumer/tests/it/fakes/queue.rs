@@ -1,17 +1,21 @@
-//! A standard queue with visibility, redelivery, stale handles and partial failures. Its clock is set from outside.
+//! A queue with visibility, redelivery, stale handles and partial failures; with groups, locked while one of their messages
+//! is in flight, when it is FIFO. Its clock is set from outside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use afterimage_consumer::dead_letter::DeadLetter;
 use afterimage_consumer::{
-    Ask, Counts, Delete, Handle, ItemError, Message, Queue, QueueError, QueueErrorKind, Receipt,
+    Ask, Counts, Delete, Handle, ItemError, Message, Queue, QueueError, QueueErrorKind, QueueKind, Receipt,
 };
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::message;
+
+/// For how long a FIFO queue knows what it was told.
+const DEDUPLICATION: Duration = Duration::from_secs(300);
 
 /// Chances, of one, of what a standard queue may do, or its network.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,9 +39,17 @@ struct State {
     now: Duration,
     rng: fastrand::Rng,
     faults: Faults,
+    kind: QueueKind,
+    sequence: u64,
     messages: BTreeMap<String, Stored>,
     deleted: BTreeMap<String, Stored>,
+    /// Of a FIFO queue: message ids in the order of their deletion.
+    deletions: Vec<String>,
     dead_letters: Vec<(String, String)>,
+    /// When the dead-letter queue took each deduplication id.
+    taken: BTreeMap<String, Duration>,
+    /// Group and message id of each letter.
+    letters: Vec<(String, String)>,
     calls: usize,
     empty_receives: usize,
 }
@@ -47,17 +59,32 @@ struct Stored {
     body: String,
     visible_at: Duration,
     receipt: u32,
+    group: Option<String>,
+    sequence: u64,
 }
 
 impl SimQueue {
     pub(crate) fn new(seed: u64, faults: Faults) -> Self {
+        Self::of_kind(QueueKind::Standard, seed, faults)
+    }
+
+    pub(crate) fn fifo(seed: u64, faults: Faults) -> Self {
+        Self::of_kind(QueueKind::Fifo, seed, faults)
+    }
+
+    fn of_kind(kind: QueueKind, seed: u64, faults: Faults) -> Self {
         let state = State {
             now: Duration::ZERO,
             rng: fastrand::Rng::with_seed(seed),
             faults,
+            kind,
+            sequence: 0,
             messages: BTreeMap::new(),
             deleted: BTreeMap::new(),
+            deletions: Vec::new(),
             dead_letters: Vec::new(),
+            taken: BTreeMap::new(),
+            letters: Vec::new(),
             calls: 0,
             empty_receives: 0,
         };
@@ -65,9 +92,28 @@ impl SimQueue {
     }
 
     pub(crate) fn send(&self, id: &str, body: &str) {
+        self.accept(id, body, None);
+    }
+
+    pub(crate) fn send_to(&self, group: &str, id: &str, body: &str) {
+        self.accept(id, body, Some(group.to_owned()));
+    }
+
+    fn accept(&self, id: &str, body: &str, group: Option<String>) {
         let mut state = self.state.lock().unwrap();
-        let visible_at = state.now;
-        state.messages.insert(id.to_owned(), Stored { body: body.to_owned(), visible_at, receipt: 0 });
+        state.sequence += 1;
+        let (visible_at, sequence) = (state.now, state.sequence);
+        state.messages.insert(id.to_owned(), Stored { body: body.to_owned(), visible_at, receipt: 0, group, sequence });
+    }
+
+    /// Message ids in the order of their deletion, on a FIFO queue.
+    pub(crate) fn deletions(&self) -> Vec<String> {
+        self.state.lock().unwrap().deletions.clone()
+    }
+
+    /// Group and message id of each letter in a FIFO dead-letter queue, in order.
+    pub(crate) fn letters(&self) -> Vec<(String, String)> {
+        self.state.lock().unwrap().letters.clone()
     }
 
     pub(crate) fn set_now(&self, now: Duration) {
@@ -106,6 +152,9 @@ impl SimQueue {
         let mut state = self.state.lock().unwrap();
         state.calls += 1;
         state.fail()?;
+        if state.kind == QueueKind::Fifo {
+            return Ok(state.take_groups(messages_max, lease));
+        }
         let State { now, rng, faults, messages, deleted, .. } = &mut *state;
         if let Some(id) = deleted.keys().next().cloned()
             && rng.f64() < faults.undelete
@@ -137,6 +186,41 @@ impl SimQueue {
 }
 
 impl State {
+    /// As many of one group as there are, then of the next; none of a group of which one is in flight.
+    fn take_groups(&mut self, messages_max: usize, lease: Duration) -> Vec<Message> {
+        let State { now, rng, messages, .. } = self;
+        let locked: BTreeSet<&String> = messages
+            .values()
+            .filter(|stored| stored.visible_at > *now)
+            .filter_map(|stored| stored.group.as_ref())
+            .collect();
+        let mut open: BTreeMap<&String, Vec<(u64, &String)>> = BTreeMap::new();
+        for (id, stored) in messages.iter() {
+            let group = stored.group.as_ref().expect("every message of a FIFO queue has a group");
+            if !locked.contains(group) {
+                open.entry(group).or_default().push((stored.sequence, id));
+            }
+        }
+        let mut groups: Vec<Vec<(u64, &String)>> = open.into_values().collect();
+        rng.shuffle(&mut groups);
+        groups.iter_mut().for_each(|group| group.sort_unstable());
+        let ids: Vec<String> = groups.into_iter().flatten().map(|(_, id)| id.clone()).take(messages_max).collect();
+        if ids.is_empty() {
+            self.empty_receives += 1;
+        }
+        let mut taken = Vec::new();
+        for id in ids {
+            let stored = self.messages.get_mut(&id).expect("it was there a moment ago");
+            stored.visible_at = self.now + lease;
+            stored.receipt += 1;
+            let mut message = message(&id, &stored.body, stored.receipt);
+            message.group_id.clone_from(&stored.group);
+            message.sequence_number = Some(stored.sequence.to_string());
+            taken.push(message);
+        }
+        taken
+    }
+
     fn fail(&mut self) -> Result<(), QueueError> {
         if self.rng.f64() < self.faults.call {
             return Err(QueueError {
@@ -162,7 +246,13 @@ impl State {
         let Some(stored) = self.messages.get(&id) else { return Ok(()) };
         if handle.receipt != format!("{id}/{}", stored.receipt).into() {
             // "The request will succeed, but the message might not be deleted."
-            return if self.rng.bool() { Ok(()) } else { Err(invalid_handle()) };
+            return if self.kind == QueueKind::Standard && self.rng.bool() { Ok(()) } else { Err(invalid_handle()) };
+        }
+        if self.kind == QueueKind::Fifo {
+            if stored.visible_at <= self.now {
+                return Err(invalid_handle());
+            }
+            self.deletions.push(id.clone());
         }
         let stored = stored.clone();
         self.messages.remove(&id);
@@ -192,6 +282,10 @@ fn invalid_handle() -> ItemError {
 
 #[async_trait]
 impl Queue for SimQueue {
+    fn kind(&self) -> QueueKind {
+        self.state.lock().unwrap().kind
+    }
+
     /// Does not wait: a test that needs a long poll waits itself.
     async fn receive(&self, ask: Ask, _cancel: &CancellationToken) -> Result<Receipt, QueueError> {
         let messages = self.take(ask.messages_max, ask.lease)?;
@@ -224,6 +318,13 @@ impl Queue for SimQueue {
             .iter()
             .map(|letter| {
                 state.fail_item()?;
+                // A FIFO queue says yes to what it was told in the last five minutes, and drops it.
+                let (now, id) = (state.now, letter.deduplication_id());
+                if state.kind == QueueKind::Fifo && state.taken.get(&id).is_some_and(|at| now - *at < DEDUPLICATION) {
+                    return Ok(());
+                }
+                state.taken.insert(id, now);
+                state.letters.push((letter.group_id().to_owned(), letter.message_id().to_owned()));
                 state.dead_letters.push((letter.message_id().to_owned(), letter.body().to_owned()));
                 Ok(())
             })

@@ -26,6 +26,8 @@ struct State {
     /// Event ids that go unanswered for now.
     unanswered: Vec<String>,
     appends: usize,
+    /// Event ids in the order in which they were first stored; a group of entries counts as one moment.
+    moments: Vec<Vec<String>>,
 }
 
 impl SimStore {
@@ -62,6 +64,11 @@ impl SimStore {
         rows
     }
 
+    /// What each append stored for the first time, in order.
+    pub(crate) fn moments(&self) -> Vec<Vec<String>> {
+        self.state.lock().unwrap().moments.clone()
+    }
+
     pub(crate) fn appends(&self) -> usize {
         self.state.lock().unwrap().appends
     }
@@ -95,6 +102,7 @@ impl Store for SimStore {
             return entries.iter().map(|_| Err(unavailable())).collect();
         }
         let unknown = state.unknown;
+        state.moments.push(Vec::new());
         entries
             .iter()
             .map(|entry| {
@@ -104,6 +112,11 @@ impl Store for SimStore {
                 }
                 if state.unanswered.contains(event_id) {
                     return Err(unavailable());
+                }
+                if !state.rows.contains_key(&entry.identity)
+                    && let Some(moment) = state.moments.last_mut()
+                {
+                    moment.push(event_id.clone());
                 }
                 let content = state.rows.entry(entry.identity.clone()).or_insert_with(|| entry.content.clone());
                 assert_eq!(content, &entry.content, "one identity, two contents");
