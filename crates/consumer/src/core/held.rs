@@ -120,7 +120,7 @@ impl Core {
         match arrival.processed {
             // One ahead waits for room: that which this one came to is given up, so that it can have it.
             Some(processed) if self.takes_work() && self.may_begin(token) => {
-                self.begun(now, token, processed, arrival.room, actions)
+                self.begun(now, token, processed, arrival.room, actions);
             }
             _ => self.advance(now, token, actions),
         }

@@ -3,6 +3,7 @@
 mod dead_letters;
 mod deletes;
 mod fifo;
+mod fifo_ends;
 mod leases;
 mod outages;
 mod polling;
