@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use afterimage_event::Timestamp;
+use afterimage_failpoint::{Point, clock_skew_micros, reach};
 use afterimage_store::{AppendError, Arrival as StoreArrival, Ledger, Store, StoreError};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
@@ -143,6 +144,7 @@ impl Worker {
                 () = stop.cancelled(), if !stopping => {
                     stopping = true;
                     self.core.handle(self.shared.now(), Input::Stop, &mut actions);
+                    reach(Point::DuringDrain);
                 }
                 Some(first) = calls.tasks.join_next_with_id() => {
                     // What else is done by now is taken along: one turn for all of it.
@@ -188,7 +190,11 @@ impl Calls {
             Action::Ping { call } => (call, self.tasks.spawn(async move { shared.ping(call).await })),
             Action::Delete { call, deletes } => (
                 call,
-                self.tasks.spawn(async move { Input::Answered { call, result: shared.queue.delete(&deletes).await } }),
+                self.tasks.spawn(async move {
+                    let result = shared.queue.delete(&deletes).await;
+                    reach(Point::AfterDelete);
+                    Input::Answered { call, result }
+                }),
             ),
             Action::Extend { call, handles, visibility_s } => (
                 call,
@@ -205,7 +211,9 @@ impl Calls {
             Action::DeadLetter { call, letters } => (
                 call,
                 self.tasks.spawn(async move {
-                    Input::DeadLettered { call, result: dead_letter::send(&*shared.queue, &letters).await }
+                    let result = dead_letter::send(&*shared.queue, &letters).await;
+                    reach(Point::AfterDeadLetter);
+                    Input::DeadLettered { call, result }
                 }),
             ),
             Action::Count { call } => {
@@ -249,6 +257,9 @@ impl Shared {
         let queue::Receipt { answered_at, messages } = receipt;
         let leased_at = Instant::from_std(answered_at).saturating_duration_since(self.started);
         self.metrics.received(&messages);
+        if !messages.is_empty() {
+            reach(Point::AfterReceive);
+        }
         let (began, now) = (Instant::now(), wall_clock());
         let mut arrivals = Vec::with_capacity(messages.len());
         for message in messages {
@@ -295,6 +306,7 @@ impl Shared {
                 entries.iter().map(|_| Err(AppendError::Unavailable { reason: reason.clone() })).collect()
             }
         };
+        reach(Point::AfterStore);
         self.metrics.appended(began.elapsed());
         let now = wall_clock().as_micros();
         for (entry, result) in entries.iter().zip(&results) {
@@ -325,5 +337,6 @@ fn shrunk(mut room: Permit, message: &Message, processed: &Processed) -> Option<
 fn wall_clock() -> Timestamp {
     let micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
     let epoch = Timestamp::from_micros(0).unwrap_or_else(|_| unreachable!("1970 is between the years 1 and 9999"));
-    epoch.saturating_add_micros(i64::try_from(micros).unwrap_or(i64::MAX))
+    let micros = i64::try_from(micros).unwrap_or(i64::MAX).saturating_add(clock_skew_micros());
+    epoch.saturating_add_micros(micros)
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use afterimage_failpoint::{Point, reach};
 use afterimage_store::{AppendError, Arrival, Entry, StoreError};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -94,6 +95,7 @@ impl Writer {
         for (row, failure) in failed {
             plan.dependents(row).iter().for_each(|index| failures.fail(*index, &failure));
         }
+        reach(Point::BetweenContentAndIndex);
         let (rows, owners) = plan.index_rows(|index| failures.0[index].is_none());
         for (row, failure) in request.send_all(&rows).await {
             failures.fail(owners[row], &failure);

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use afterimage_event::{Op, Position};
+use afterimage_failpoint::{Point, reach};
 use afterimage_store::{AppendError, Arrival, Entry};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ToSql, TransactionBehavior, params};
@@ -69,6 +70,7 @@ fn try_write(
             transaction.prepare_cached("UPDATE journal SET next_entry = ?1")?.execute([next])?;
         }
     }
+    reach(Point::BeforeCommit);
     transaction.commit()?;
     Ok(results)
 }
