@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help run test test-quick lint fmt clippy deny docs fuzz bench clean
+.PHONY: help run test test-quick faults lint fmt clippy deny docs fuzz bench clean
 
 help: ## What can be asked of this Makefile
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,18 @@ test: ## Every test, on real servers (Cassandra, ElasticMQ, moto) that are fetch
 
 test-quick: ## The tests that need no server; says which it skips
 	AFTERIMAGE_TEST_SKIP_SERVERS=1 $(CARGO) test --locked --workspace
+
+faults: ## Real workers, killed, cut off and stalled; LONG=1: 10^5 events each, into docs/reliability.md; ONLY=name: one
+	@tests/servers/servers.sh check rust servers
+	$(CARGO) build --locked $(FAULTS) --all-targets
+	@mkdir -p .servers && rm -f $(FAULTS_REPORT)
+	AFTERIMAGE_FAULTS=$(if $(LONG),long,short) AFTERIMAGE_FAULTS_REPORT=$(FAULTS_REPORT) tests/servers/servers.sh with -- \
+	  $(CARGO) test --locked $(FAULTS) --test faults -- --nocapture $(if $(LONG),--test-threads=1) $(ONLY)
+	$(if $(LONG),$(CARGO) run --locked --package afterimage-tests --bin reliability-table $(FAULTS_REPORT) docs/reliability.md)
+
+# Together, so that the binary gets the fail points that the tests ask for.
+FAULTS := --package afterimage --package afterimage-tests
+FAULTS_REPORT := $(CURDIR)/.servers/faults.jsonl
 
 lint: fmt clippy deny docs ## Format, clippy with warnings denied, cargo-deny, documentation
 

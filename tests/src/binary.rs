@@ -28,24 +28,33 @@ pub struct Finished {
     pub stderr: String,
 }
 
+/// The binary: `AFTERIMAGE_BIN`, else the one built beside this test.
+///
+/// # Panics
+/// When there is none.
+pub(crate) fn binary() -> PathBuf {
+    let beside = || {
+        // target/debug/deps/e2e-… → target/debug/afterimage
+        let test = std::env::current_exe().unwrap();
+        test.parent().and_then(Path::parent).unwrap().join(format!("afterimage{}", std::env::consts::EXE_SUFFIX))
+    };
+    let binary = std::env::var_os("AFTERIMAGE_BIN").map_or_else(beside, PathBuf::from);
+    assert!(
+        binary.exists(),
+        "{} is missing: run cargo build --package afterimage, or set AFTERIMAGE_BIN",
+        binary.display()
+    );
+    binary
+}
+
 impl Afterimage {
-    /// Finds the binary: `AFTERIMAGE_BIN`, else the one built beside this test.
+    /// Finds the binary.
     ///
     /// # Panics
     /// When there is none.
     #[must_use]
     pub fn find() -> Self {
-        let beside = || {
-            // target/debug/deps/e2e-… → target/debug/afterimage
-            let test = std::env::current_exe().unwrap();
-            test.parent().and_then(Path::parent).unwrap().join(format!("afterimage{}", std::env::consts::EXE_SUFFIX))
-        };
-        let binary = std::env::var_os("AFTERIMAGE_BIN").map_or_else(beside, PathBuf::from);
-        assert!(
-            binary.exists(),
-            "{} is missing: run cargo build --package afterimage, or set AFTERIMAGE_BIN",
-            binary.display()
-        );
+        let binary = binary();
         Self { binary, folder: tempfile::tempdir().unwrap() }
     }
 

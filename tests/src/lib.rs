@@ -9,8 +9,12 @@
 
 mod aws;
 mod binary;
+mod faults;
 mod servers;
 
 pub use aws::{Aws, Fanout};
 pub use binary::{Afterimage, Finished};
+pub use faults::{
+    Cassandra, Disk, Fault, Fleet, Form, LEASE, Mode, Plan, Proxy, QueueKind, Report, Rig, StoreKind, disk_of, render,
+};
 pub use servers::{Need, server};

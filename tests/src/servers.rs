@@ -5,7 +5,9 @@
 pub enum Need {
     /// moto: SNS and SQS.
     Moto,
-    /// Cassandra: host:port of its nodes.
+    /// ElasticMQ, or another server of SQS.
+    Sqs,
+    /// Cassandra or ScyllaDB: a list of `host:port`.
     Cassandra,
 }
 
@@ -13,6 +15,7 @@ impl Need {
     const fn variable(self) -> &'static str {
         match self {
             Self::Moto => "AFTERIMAGE_TEST_MOTO_ENDPOINT",
+            Self::Sqs => "AFTERIMAGE_TEST_SQS_ENDPOINT",
             Self::Cassandra => "AFTERIMAGE_TEST_CASSANDRA_NODES",
         }
     }

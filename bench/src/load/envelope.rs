@@ -13,7 +13,9 @@ pub enum Envelope {
 }
 
 impl Envelope {
-    pub(super) fn wrap(self, body: String, seed: u64, n: u64) -> String {
+    /// The body as the `n`-th message of the load with this seed carries it.
+    #[must_use]
+    pub fn wrap(self, body: String, seed: u64, n: u64) -> String {
         match self {
             Self::Bare => body,
             Self::Sns => notification(&body, seed, n),

@@ -1,0 +1,149 @@
+//! What a scenario came to, as a line of JSON, and the lines as a table.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use serde::{Deserialize, Serialize};
+
+/// One run of one scenario.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// Its name: the test's.
+    pub name: String,
+    /// What was done.
+    pub fault: String,
+    /// To workers on which store.
+    pub store: String,
+    /// And which queue.
+    pub queue: String,
+    /// How many workers at once.
+    pub workers: usize,
+    /// Events sent.
+    pub events: u64,
+    /// Entries that must be there.
+    pub entries: u64,
+    /// Processes ended without being asked: workers and database servers, by SIGKILL or at a fail point.
+    pub kills: u64,
+    /// Faults of other kinds: pauses, restarts, and how often a line or a disk failed.
+    pub other_faults: u64,
+    /// Deliveries beyond the first, as far as workers lived to count them.
+    pub redeliveries: u64,
+    /// Entries that are not there.
+    pub lost: u64,
+    /// Entries that are there twice, or were never sent.
+    pub doubled: u64,
+    /// Entries that are there with another content.
+    pub altered: u64,
+    /// Dead letters that are missing, or should be none.
+    pub letters_wrong: u64,
+    /// The longest time from the end of a fault until every worker stored again.
+    pub recovery_s: Option<f64>,
+    /// From the first message sent to the queue being empty.
+    pub seconds: f64,
+    /// What it can be repeated with.
+    pub seed: u64,
+    /// When.
+    pub date: String,
+    /// Where.
+    pub machine: String,
+}
+
+impl Report {
+    /// Prints it, and appends it to the file that `AFTERIMAGE_FAULTS_REPORT` names.
+    ///
+    /// # Panics
+    /// When that file cannot be written.
+    pub fn publish(&self) {
+        let line = serde_json::to_string(self).unwrap();
+        println!("{line}");
+        if let Some(path) = std::env::var_os("AFTERIMAGE_FAULTS_REPORT") {
+            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+            writeln!(file, "{line}").unwrap();
+        }
+    }
+}
+
+/// Today, and this machine: processors and their kind.
+pub(super) fn here() -> (String, String) {
+    let cpus = std::thread::available_parallelism().map_or(0, usize::from);
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ").map(|(_, name)| name));
+    (jiff::Zoned::now().date().to_string(), format!("{cpus} cores of {}", model.unwrap_or("an unnamed kind").trim()))
+}
+
+/// The table of `docs/reliability.md`: the last run of each scenario, in the order of the first.
+#[must_use]
+pub fn render(reports: &[Report]) -> String {
+    let mut last: Vec<&Report> = Vec::new();
+    for report in reports {
+        match last.iter_mut().find(|known| known.name == report.name) {
+            Some(known) => *known = report,
+            None => last.push(report),
+        }
+    }
+    let mut text = String::from(
+        "| fault | store, queue | events | kills | other faults | redeliveries | lost | doubled | altered | dead letters amiss | recovery s | run s |\n\
+         |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+    );
+    for report in &last {
+        let recovery = report.recovery_s.map_or_else(|| "–".to_owned(), |seconds| format!("{seconds:.1}"));
+        let row = [
+            report.fault.clone(),
+            format!("{}, {}", report.store, report.queue),
+            grouped(report.events),
+            grouped(report.kills),
+            grouped(report.other_faults),
+            grouped(report.redeliveries),
+            grouped(report.lost),
+            grouped(report.doubled),
+            grouped(report.altered),
+            grouped(report.letters_wrong),
+            recovery,
+            format!("{:.0}", report.seconds),
+        ];
+        writeln!(text, "| {} |", row.join(" | ")).unwrap();
+    }
+    let sum = |value: fn(&Report) -> u64| grouped(last.iter().map(|report| value(report)).sum());
+    writeln!(
+        text,
+        "| **together** | | **{}** | **{}** | **{}** | **{}** | **{}** | **{}** | **{}** | **{}** | | |",
+        sum(|report| report.events),
+        sum(|report| report.kills),
+        sum(|report| report.other_faults),
+        sum(|report| report.redeliveries),
+        sum(|report| report.lost),
+        sum(|report| report.doubled),
+        sum(|report| report.altered),
+        sum(|report| report.letters_wrong),
+    )
+    .unwrap();
+    if let Some(report) = last.first() {
+        writeln!(text, "\n{}, on {}, seed {}.", report.date, report.machine, report.seed).unwrap();
+    }
+    text
+}
+
+/// 1234567 as 1,234,567.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_in_threes() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The stores that workers write to, by name: what they are told, and how the tests read what they hold.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use afterimage_store::Store;
+use afterimage_store_cassandra::{CassandraStore, Config};
+use afterimage_store_sqlite::{Options, SqliteStore};
+use scylla::client::session_builder::SessionBuilder;
+use uuid::Uuid;
+
+use super::guard::Guard;
+use super::proxy::Proxy;
+
+/// How long a worker waits for one answer of Cassandra: three of these and some must fit into the shortest lease.
+const REQUEST_TIMEOUT: &str = "1s";
+
+/// Which store.
+#[derive(Clone, Debug)]
+pub enum StoreKind {
+    /// One file that all workers share.
+    Sqlite {
+        /// Where; in a folder of its own if nothing is said.
+        folder: Option<PathBuf>,
+    },
+    /// Cassandra or ScyllaDB.
+    Cassandra {
+        /// Its nodes, `host:port`.
+        nodes: Vec<String>,
+        /// Copies of each row.
+        copies: u32,
+    },
+}
+
+/// A store, ready to be written to, and the proxy before it where it is reached over the network and has one node.
+#[derive(Debug)]
+pub(super) struct Backing {
+    kind: StoreKind,
+    /// Of the file or the keyspace.
+    place: String,
+    pub(super) proxy: Option<Proxy>,
+}
+
+impl Backing {
+    pub(super) async fn prepare(kind: StoreKind, guard: &Guard) -> Self {
+        let (place, proxy) = match &kind {
+            StoreKind::Sqlite { folder } => {
+                let folder = folder.as_deref().unwrap_or(guard.folder());
+                (folder.join("trail.db").display().to_string(), None)
+            }
+            StoreKind::Cassandra { nodes, .. } => {
+                let proxy = match &nodes[..] {
+                    [node] => Some(Proxy::start(node).await),
+                    // A driver finds the other nodes by itself: around any proxy.
+                    _ => None,
+                };
+                (format!("faults_{}", Uuid::new_v4().simple()), proxy)
+            }
+        };
+        let backing = Self { kind, place, proxy };
+        let store = backing.open();
+        store.migrate().await.unwrap();
+        store.close().await;
+        backing
+    }
+
+    /// A bounded name.
+    pub(super) fn name(&self) -> &'static str {
+        match &self.kind {
+            StoreKind::Sqlite { .. } => "sqlite",
+            StoreKind::Cassandra { copies: 1, .. } => "cassandra",
+            StoreKind::Cassandra { .. } => "cassandra × 3",
+        }
+    }
+
+    /// What a worker is told.
+    pub(super) fn args(&self) -> Vec<String> {
+        let args = match &self.kind {
+            StoreKind::Sqlite { .. } => vec!["--store", "sqlite", "--sqlite-path", &self.place],
+            StoreKind::Cassandra { .. } => vec![
+                "--store",
+                "cassandra",
+                "--cassandra-keyspace",
+                &self.place,
+                "--cassandra-request-timeout",
+                REQUEST_TIMEOUT,
+            ],
+        };
+        let mut args: Vec<String> = args.into_iter().map(str::to_owned).collect();
+        if let StoreKind::Cassandra { nodes, .. } = &self.kind {
+            let nodes = self.proxy.as_ref().map_or_else(|| nodes.join(","), Proxy::address);
+            args.extend(["--cassandra-nodes".to_owned(), nodes]);
+        }
+        args
+    }
+
+    /// The store itself, around the proxy.
+    pub(super) fn open(&self) -> Arc<dyn Store> {
+        match &self.kind {
+            StoreKind::Sqlite { .. } => Arc::new(SqliteStore::open(&self.place, &Options::default()).unwrap()),
+            StoreKind::Cassandra { nodes, copies } => {
+                let mut config = Config::new(nodes.clone(), self.place.clone());
+                let datacenter = std::env::var("AFTERIMAGE_TEST_CASSANDRA_DATACENTER");
+                let datacenter = datacenter.as_deref().unwrap_or("datacenter1");
+                config.replication = Some(format!("{datacenter}:{copies}").parse().unwrap());
+                // A test machine may be busy.
+                config.request_timeout = Duration::from_secs(20);
+                config.connect_timeout = Duration::from_secs(60);
+                Arc::new(CassandraStore::new(config).unwrap())
+            }
+        }
+    }
+
+    pub(super) async fn remove(&self) {
+        if let StoreKind::Cassandra { nodes, .. } = &self.kind {
+            let session = SessionBuilder::new().known_nodes(nodes).build().await.unwrap();
+            session.query_unpaged(format!("DROP KEYSPACE {}", self.place), ()).await.unwrap();
+        }
+    }
+}
