@@ -159,13 +159,15 @@ impl Core {
         self.releases_out -= 1;
         let mut items = result.map(Vec::into_iter);
         for (token, handle) in parts {
+            // Before anything else: the outcome of one message must not be taken for that of the next.
+            let item = items.as_mut().map(|items| items.next().unwrap_or_else(|| Err(unanswered())));
             let Some(held) = self.held.get_mut(&token) else { continue };
             // Given back, and delivered here again at once.
             if held.handle != handle {
                 self.advance(now, token, actions);
                 continue;
             }
-            match items.as_mut().map(|items| items.next().unwrap_or_else(|| Err(unanswered()))) {
+            match item {
                 Ok(Ok(())) => self.remove(token, Outcome::Released),
                 Ok(Err(ItemError { is_final: false, .. })) | Err(_)
                     if held.group.is_some() && held.tries < RELEASE_RETRIES_MAX =>

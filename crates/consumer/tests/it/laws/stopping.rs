@@ -6,7 +6,7 @@ use afterimage_consumer::{Action, Arrival, Finish, Input, Limits};
 
 use super::{SECOND, limits, messages};
 use crate::fakes::message;
-use crate::rig::Rig;
+use crate::rig::{Rig, item_error};
 
 fn drain_receives(rig: &mut Rig) {
     for call in rig.receives() {
@@ -93,6 +93,23 @@ fn a_stop_in_an_outage_gives_everything_back_at_once() {
     assert_eq!(releases[0].1.len(), 10);
     rig.answer(releases[0].0, vec![Ok(()); 10]);
     assert_eq!(rig.finish(), Some(Finish::Stopped));
+}
+
+#[test]
+fn each_message_that_is_given_back_has_an_outcome_of_its_own() {
+    let mut rig = Rig::new(limits());
+    rig.receive_next(messages(2));
+    let waiting = rig.receives()[0];
+    rig.store.set_down(true);
+    rig.store();
+    rig.tell(Input::Stop);
+    let first = rig.releases();
+    assert_eq!(first[0].1, ["m0", "m1"]);
+    // The first is back, and is here again before the answer is.
+    rig.receive(waiting, vec![message("m0", "e0", 2)]);
+    rig.answer(first[0].0, vec![Ok(()), item_error("InternalError", false)]);
+    let books = *rig.core.books();
+    assert_eq!((books.released, books.in_flight), (0, 1), "m1 is not known to be given back: {books:?}");
 }
 
 #[test]
