@@ -188,7 +188,8 @@ impl Core {
         let mut results = results.into_iter();
         let mut still_owing = Vec::new();
         for (token, entries) in parts {
-            let payments = results.by_ref().take(entries).map(Payment::from);
+            // All of its share, whatever is made of it: what is left over would be taken for that of the next.
+            let payments = results.by_ref().take(entries).map(Payment::from).collect();
             if self.pay(now, call, token, payments, actions) {
                 still_owing.push(token);
             }
@@ -218,27 +219,36 @@ impl Core {
         now: Time,
         call: CallId,
         token: Token,
-        payments: impl Iterator<Item = Payment>,
+        payments: Vec<Payment>,
         actions: &mut Vec<Action>,
     ) -> bool {
-        let Some(held) = self.held.get_mut(&token) else {
-            payments.for_each(drop);
-            return false;
-        };
+        let Some(held) = self.held.get_mut(&token) else { return false };
+        let before = held.owed();
+        let is_queued = held.step == Step::Store && held.state == State::Queued;
         let Work::Owes { debt, entry_bytes, .. } = &mut held.work else { return false };
         let (owed, rejected) = (debt.owed().len(), debt.rejections().len());
-        debt.pay(payments);
+        // Fewer are owed when an earlier group was answered after this one was sent, which a message can get into that was
+        // given back and came straight here again. What that left is stored again.
+        if payments.len() == owed {
+            debt.pay(payments.into_iter());
+        }
         let paid = (owed - debt.owed().len()) as u64;
         let refused = (debt.rejections().len() - rejected) as u64;
         *entry_bytes = debt.owed().iter().map(|owed| owed.entry.weight_bytes()).sum();
         let owes = !debt.owed().is_empty();
+        let after = held.owed();
+        if is_queued {
+            self.grouping.forget(before.0 - after.0, before.1 - after.1);
+        }
         self.books.pending -= paid;
         self.books.rejected += refused;
         self.books.stored += paid - refused;
         let ours = held.state == State::Calling(call);
-        // While the answer was on its way the worker may have decided to give the message back. If that has not been
-        // sent yet and everything is durable now, deleting is better; but not where one ahead of it may come again.
-        let can_turn = held.step == Step::Release && held.state == State::Queued && held.group.is_none();
+        // While the answer was on its way the worker may have decided to give the message back, or to store it again. If that
+        // has not been sent yet and everything is durable now, deleting is better; but nothing is kept that was to be given
+        // back where one ahead of it may come again.
+        let can_turn = held.state == State::Queued
+            && (held.step == Step::Store || (held.step == Step::Release && held.group.is_none()));
         if !owes && (ours || can_turn) {
             self.advance(now, token, actions);
         }

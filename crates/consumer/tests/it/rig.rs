@@ -9,7 +9,7 @@ use afterimage_consumer::{
     dead_letter,
 };
 use afterimage_event::Timestamp;
-use afterimage_store::{Arrival as StoreArrival, Ledger, Store};
+use afterimage_store::{Arrival as StoreArrival, Entry, Ledger, Store};
 
 use crate::fakes::{Faults, SimQueue, SimStore, arrival, now_or_never};
 
@@ -117,17 +117,35 @@ impl Rig {
     }
 
     pub(crate) fn answer_stores(&mut self) -> usize {
-        let groups = self.take(|action| match action {
+        let groups = self.take_groups();
+        let count = groups.len();
+        self.answer_groups(groups);
+        count
+    }
+
+    /// The groups sent to the store.
+    pub(crate) fn take_groups(&mut self) -> Vec<(CallId, Vec<Arc<Entry>>)> {
+        self.take(|action| match action {
             Action::Store { call, entries } => Some((*call, entries.clone())),
             _ => None,
+        })
+    }
+
+    /// The events of the groups that are not answered.
+    pub(crate) fn groups(&self) -> Vec<String> {
+        let entries = self.actions.iter().filter_map(|action| match action {
+            Action::Store { entries, .. } => Some(entries),
+            _ => None,
         });
-        let count = groups.len();
+        entries.flatten().map(|entry| entry.identity.event_id.clone()).collect()
+    }
+
+    pub(crate) fn answer_groups(&mut self, groups: Vec<(CallId, Vec<Arc<Entry>>)>) {
         let arrival = StoreArrival { worker: "w".to_owned(), at: Timestamp::from_micros(0).unwrap() };
         for (call, entries) in groups {
             let results = now_or_never(self.ledger.append(&entries, &arrival));
             self.tell(Input::Stored { call, results });
         }
-        count
     }
 
     /// The deletes sent, after the time they may wait for company.
@@ -205,6 +223,15 @@ impl Rig {
             }
             _ => None,
         })
+    }
+
+    /// How many messages are being given back.
+    pub(crate) fn releases_held(&self) -> usize {
+        let releases = self.actions.iter().map(|action| match action {
+            Action::Release { handles, .. } => handles.len(),
+            _ => 0,
+        });
+        releases.sum()
     }
 
     /// Takes every dead letter; the letters.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use afterimage_consumer::{Action, Input, Limits, Note};
+use afterimage_consumer::{Action, CallId, Input, Limits, Note};
 
 use super::{SECOND, limits, messages};
 use crate::fakes::message;
@@ -140,6 +140,59 @@ fn entries_whose_fate_is_unknown_are_stored_again_and_once() {
     }
     assert_eq!(rig.delete_all(), 3);
     assert_eq!(rig.store.rows().len(), 3);
+}
+
+/// Ten minutes of outage that end with a fleet giving back what it held for as long as may be.
+fn give_back_and_receive_again(rig: &mut Rig, waiting: CallId, count: usize) {
+    while rig.releases_held() < count {
+        rig.pass(SECOND);
+        rig.answer_stores();
+        rig.extend_all();
+    }
+    rig.receive(waiting, (0..count).map(|n| message(&format!("m{n}"), &format!("e{n}"), 2)).collect());
+    for (call, ids) in rig.releases() {
+        rig.answer(call, vec![Ok(()); ids.len()]);
+    }
+}
+
+#[test]
+fn what_is_given_back_and_comes_straight_here_again_is_in_a_group_once() {
+    let mut rig = Rig::new(Limits { hold_max: SECOND * 600, ..limits() });
+    rig.receive_next(messages(3));
+    let waiting = rig.receives()[0];
+    rig.store.set_down(true);
+    rig.store();
+    give_back_and_receive_again(&mut rig, waiting, 3);
+    rig.store.set_down(false);
+    let mut stored = Vec::new();
+    for _ in 0..10 {
+        rig.pass(SECOND);
+        stored.extend(rig.groups());
+        rig.answer_stores();
+    }
+    stored.sort();
+    assert_eq!(stored, ["e0", "e1", "e2"]);
+    assert_eq!(rig.delete_all(), 3);
+}
+
+#[test]
+fn the_outcome_of_one_message_is_never_taken_for_that_of_the_next() {
+    let mut rig = Rig::new(Limits { hold_max: SECOND * 600, ..limits() });
+    rig.receive_next(messages(1));
+    let waiting = rig.receives()[0];
+    rig.pass(SECOND);
+    let first = rig.take_groups();
+    // Ten minutes without an answer: it is given back, comes straight here again, and goes into a second group.
+    give_back_and_receive_again(&mut rig, waiting, 1);
+    rig.receive_next(vec![message("other", "e7", 1)]);
+    rig.pass(SECOND);
+    let second = rig.take_groups();
+    assert_eq!(second[0].1.len(), 2);
+    rig.answer_groups(first);
+    rig.store.leave_unanswered(&["e7"]);
+    rig.answer_groups(second);
+    assert_eq!(rig.delete_all(), 1, "e7 is not durable");
+    assert!(!rig.store.has("e7"));
 }
 
 #[test]
