@@ -24,6 +24,13 @@ impl Core {
         self.leases.insert((at, token));
     }
 
+    /// What was to be given back and is kept after all is extended again: its turn may have passed meanwhile.
+    pub(super) fn resume_extensions(&mut self, now: Time, token: Token) {
+        if self.held.get(&token).is_some_and(|held| held.lease.extend_at.is_none()) {
+            self.schedule_extension(token, now);
+        }
+    }
+
     pub(super) fn lease_deadline(&self) -> Option<Time> {
         if self.extends_out >= self.limits.calls_max {
             return None;
@@ -162,8 +169,9 @@ impl Core {
             // Before anything else: the outcome of one message must not be taken for that of the next.
             let item = items.as_mut().map(|items| items.next().unwrap_or_else(|| Err(unanswered())));
             let Some(held) = self.held.get_mut(&token) else { continue };
-            // Given back, and delivered here again at once.
+            // Given back, and delivered here again at once: its lease goes on.
             if held.handle != handle {
+                self.resume_extensions(now, token);
                 self.advance(now, token, actions);
                 continue;
             }

@@ -250,6 +250,9 @@ impl Core {
         let can_turn = held.state == State::Queued
             && (held.step == Step::Store || (held.step == Step::Release && held.group.is_none()));
         if !owes && (ours || can_turn) {
+            if can_turn {
+                self.resume_extensions(now, token);
+            }
             self.advance(now, token, actions);
         }
         owes && ours

@@ -149,3 +149,21 @@ fn no_lease_is_asked_for_beyond_the_longest_hold_and_then_the_message_is_given_b
     assert_eq!((rig.core.books().released, rig.core.books().in_flight), (1, 0));
     assert!(rig.notes().iter().any(|note| matches!(note, Note::HeldTooLong { .. })));
 }
+
+#[test]
+fn what_is_delivered_here_again_while_it_is_given_back_keeps_its_new_lease() {
+    let mut rig = Rig::new(Limits { lease: SECOND * 20, hold_max: SECOND * 40, ..limits() });
+    rig.receive_next(messages(1));
+    let waiting = rig.receives()[0];
+    rig.pass(SECOND);
+    // The store never answers: it is given back, and is here again while the answer to that takes its time.
+    while rig.releases_held() == 0 {
+        rig.pass(SECOND);
+        rig.extend_all();
+    }
+    rig.receive(waiting, vec![message("m0", "e0", 2)]);
+    rig.pass(SECOND * 15);
+    let release = rig.releases()[0].0;
+    rig.fail(release);
+    assert_eq!(rig.extend_all(), 1, "half of the lease is over");
+}
