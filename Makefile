@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help run test test-quick faults lint fmt clippy deny docs fuzz bench clean
+.PHONY: help run test test-quick faults simulate lint fmt clippy deny docs fuzz bench clean
 
 help: ## What can be asked of this Makefile
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,11 @@ faults: ## Real workers, killed, cut off and stalled; LONG=1: 10^5 events each, 
 # Together, so that the binary gets the fail points that the tests ask for.
 FAULTS := --package afterimage --package afterimage-tests
 FAULTS_REPORT := $(CURDIR)/.servers/faults.jsonl
+
+simulate: ## Run SEEDS fleets of workers from seeds never tried before, or tell the STORY of one seed
+	$(CARGO) run --locked --package afterimage-simulation -- $(if $(STORY),--story $(STORY),--seeds $(SEEDS)) $(ARGS)
+
+SEEDS ?= 100000
 
 lint: fmt clippy deny docs ## Format, clippy with warnings denied, cargo-deny, documentation
 

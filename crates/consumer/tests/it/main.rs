@@ -1,4 +1,4 @@
-//! The promise of the worker, tested from the outside: its laws one by one, whole fleets in simulation, and against a
+//! The promise of the worker, tested from the outside: its laws one by one, and against a
 //! real queue.
 
 #![allow(
@@ -14,4 +14,3 @@ mod fifo_load;
 mod gate;
 mod laws;
 mod rig;
-mod simulation;

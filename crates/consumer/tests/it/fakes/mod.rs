@@ -5,7 +5,7 @@ mod queue;
 mod slow;
 mod store;
 
-pub(crate) use processor::{Words, arrival, entry_of, message, words};
+pub(crate) use processor::{Words, arrival, message};
 pub(crate) use queue::{Faults, SimQueue};
 pub(crate) use slow::Slow;
 pub(crate) use store::SimStore;

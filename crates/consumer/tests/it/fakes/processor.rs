@@ -32,12 +32,12 @@ impl Processor for Words {
 }
 
 /// The words of a body. Its padding, behind a tab, is none.
-pub(crate) fn words(body: &str) -> impl Iterator<Item = &str> {
+fn words(body: &str) -> impl Iterator<Item = &str> {
     body.split('\t').next().unwrap_or_default().split_whitespace()
 }
 
 /// The entry of an event.
-pub(crate) fn entry_of(word: &str) -> Entry {
+fn entry_of(word: &str) -> Entry {
     let moment = Timestamp::from_micros(1_000_000).unwrap();
     Entry {
         record: RecordKey {

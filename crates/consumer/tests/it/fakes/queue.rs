@@ -120,10 +120,6 @@ impl SimQueue {
         self.state.lock().unwrap().now = now;
     }
 
-    pub(crate) fn set_faults(&self, faults: Faults) {
-        self.state.lock().unwrap().faults = faults;
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.state.lock().unwrap().messages.is_empty()
     }
@@ -139,12 +135,6 @@ impl SimQueue {
     /// Message id and body of each dead letter, in order of arrival.
     pub(crate) fn dead_letters(&self) -> Vec<(String, String)> {
         self.state.lock().unwrap().dead_letters.clone()
-    }
-
-    /// The body of a message, deleted or not.
-    pub(crate) fn body(&self, id: &str) -> Option<String> {
-        let state = self.state.lock().unwrap();
-        state.messages.get(id).or_else(|| state.deleted.get(id)).map(|stored| stored.body.clone())
     }
 
     /// What can be received now.

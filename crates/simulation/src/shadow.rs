@@ -1,0 +1,159 @@
+//! What a worker must hold, judged by what went to it and came from it: its books have to say the same.
+
+use std::collections::{HashMap, HashSet};
+
+use afterimage_consumer::{Books, Message, Note, Time};
+
+use crate::corpus::{MessageNo, number_of};
+use crate::law::{Law, Violation};
+use crate::wire::{Reply, Request, message_of, nth_of};
+
+/// A message that the worker was given and has not got rid of.
+#[derive(Debug)]
+struct Owned {
+    /// The newest delivery of it that the worker knows.
+    nth: u32,
+    /// It is being given back.
+    is_leaving: bool,
+}
+
+/// The books as they must be.
+#[derive(Debug, Default)]
+pub(crate) struct Shadow {
+    owned: HashMap<MessageNo, Owned>,
+    received: u64,
+    deleted: u64,
+    redelivered: u64,
+    /// Messages of which the queue has said in this turn that they are not ours.
+    disowned: HashSet<MessageNo>,
+}
+
+impl Shadow {
+    pub(crate) fn len(&self) -> usize {
+        self.owned.len()
+    }
+
+    /// Does the worker hold this delivery, and means to keep it?
+    pub(crate) fn keeps(&self, number: MessageNo, nth: u32) -> bool {
+        self.owned.get(&number).is_some_and(|owned| owned.nth == nth && !owned.is_leaving)
+    }
+
+    /// A request leaves the worker.
+    pub(crate) fn asked(&mut self, at: Time, request: &Request) -> Result<(), Violation> {
+        let handles = request.handles();
+        for (place, handle) in handles.iter().enumerate() {
+            let number = message_of(handle);
+            let broken = |what| Err(Violation::about(Law::NewestHandle, at, number, what));
+            if handles[..place].iter().any(|other| other.message_id == handle.message_id) {
+                return broken("is twice in a batch");
+            }
+            let Some(owned) = self.owned.get_mut(&number) else { return broken("is not held, and asked about") };
+            if nth_of(handle) != owned.nth {
+                return broken("is asked about with the handle of an old delivery");
+            }
+            match request {
+                Request::Release { .. } => owned.is_leaving = true,
+                Request::Delete { .. } => owned.is_leaving = false,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// An answer reaches the worker.
+    pub(crate) fn answered(&mut self, asked: &Request, reply: &Reply) {
+        self.disowned.clear();
+        match reply {
+            Reply::Received(Ok(messages)) => messages.iter().for_each(|message| self.received(message)),
+            Reply::Items(result) => {
+                for (place, handle) in asked.handles().iter().enumerate() {
+                    let number = message_of(handle);
+                    let item = result.as_ref().ok().and_then(|items| items.get(place));
+                    let Some(owned) = self.owned.get_mut(&number) else { continue };
+                    let is_newest = owned.nth == nth_of(handle);
+                    match (asked, item) {
+                        // Given back, and delivered here again at once.
+                        (Request::Release { .. }, _) if !is_newest => owned.is_leaving = false,
+                        (Request::Release { .. }, Some(Ok(()))) => {
+                            self.owned.remove(&number);
+                        }
+                        (Request::Delete { .. }, Some(Ok(()))) if is_newest && !owned.is_leaving => {
+                            self.owned.remove(&number);
+                            self.deleted += 1;
+                        }
+                        (Request::Release { .. }, _) => {
+                            self.disowned.insert(number);
+                        }
+                        (_, Some(Err(error))) if error.is_final => {
+                            self.disowned.insert(number);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn received(&mut self, message: &Message) {
+        self.received += 1;
+        let nth = nth_of(&message.handle);
+        let number = message_of(&message.handle);
+        match self.owned.get_mut(&number) {
+            Some(owned) => {
+                self.redelivered += 1;
+                owned.nth = owned.nth.max(nth);
+                self.disowned.insert(number);
+            }
+            None => {
+                self.owned.insert(number, Owned { nth, is_leaving: false });
+            }
+        }
+    }
+
+    /// The worker says what it did.
+    pub(crate) fn noted(&mut self, at: Time, note: &Note) -> Result<(), Violation> {
+        match note {
+            Note::LeaseLost { message_id, code } => {
+                let number = number_of(message_id);
+                if !self.disowned.contains(&number) {
+                    let what = format!("is given up ({code}), and the queue has said nothing of the kind");
+                    return Err(Violation::about(Law::BooksAreTrue, at, number, &what));
+                }
+                if code != "Redelivered" {
+                    self.owned.remove(&number);
+                }
+            }
+            Note::LeftToRedrive { message_id, .. } => {
+                self.owned.remove(&number_of(message_id));
+            }
+            Note::HeldTooLong { message_id } => {
+                if let Some(owned) = self.owned.get_mut(&number_of(message_id)) {
+                    owned.is_leaving = true;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Do the worker's books say the same?
+    pub(crate) fn agrees(&self, at: Time, books: &Books) -> Result<(), Violation> {
+        let differ = |what: &str, theirs: u64, ours: u64| {
+            let what = format!("{what}: the books say {theirs}, and it is {ours}");
+            Err(Violation::of(Law::BooksAreTrue, at, what))
+        };
+        match books {
+            _ if !books.balance() => Err(Violation::of(Law::BooksBalance, at, format!("{books:?}"))),
+            _ if books.received != self.received => differ("received", books.received, self.received),
+            _ if books.redelivered != self.redelivered => differ("redelivered", books.redelivered, self.redelivered),
+            _ if books.deleted != self.deleted => differ("deleted", books.deleted, self.deleted),
+            _ if books.in_flight != self.owned.len() as u64 => {
+                let mut held: Vec<MessageNo> = self.owned.keys().copied().collect();
+                held.sort_unstable();
+                differ(&format!("held {held:?}"), books.in_flight, held.len() as u64)
+            }
+            _ => Ok(()),
+        }
+    }
+}
