@@ -38,6 +38,8 @@ pub(crate) enum Corpus {
 pub(crate) struct Real {
     samples: Vec<Sample>,
     entries: Vec<Arc<Entry>>,
+    /// The message of each entry.
+    owners: Vec<MessageNo>,
     numbers: HashMap<Identity, EntryNo>,
     pipeline: Pipeline,
 }
@@ -55,7 +57,8 @@ impl Corpus {
     pub(crate) fn real(is_fifo: bool) -> Self {
         let pipeline = Pipeline::new(Settings::default(), Rules::default());
         let mut rng = fastrand::Rng::with_seed(u64::from(is_fifo));
-        let mut real = Real { samples: Vec::new(), entries: Vec::new(), numbers: HashMap::new(), pipeline };
+        let mut real =
+            Real { samples: Vec::new(), entries: Vec::new(), owners: Vec::new(), numbers: HashMap::new(), pipeline };
         for number in 0..SAMPLES {
             let group = if rng.bool() { 0 } else { rng.u32(0..GROUPS) };
             let mut sample = Sample {
@@ -70,6 +73,7 @@ impl Corpus {
             for (_, entry) in &sample.undisturbed.entries {
                 real.numbers.insert(entry.identity.clone(), real.entries.len() as EntryNo);
                 real.entries.push(Arc::clone(entry));
+                real.owners.push(number);
             }
             real.samples.push(sample);
         }
@@ -102,6 +106,7 @@ impl Corpus {
                 sent_at: sent_at(number),
                 receive_count: delivery,
                 group_id: None,
+                deduplication_id: None,
                 sequence_number: None,
                 permit: None,
             },
@@ -144,6 +149,14 @@ impl Corpus {
                 sample.first_entry..sample.first_entry + sample.undisturbed.entries.len() as EntryNo
             }
             Self::Plain { .. } => number..number + 1,
+        }
+    }
+
+    /// The message an entry is of.
+    pub(crate) fn owner(&self, entry: EntryNo) -> MessageNo {
+        match self {
+            Self::Real(real) => real.owners[entry as usize],
+            Self::Plain { .. } => entry,
         }
     }
 
@@ -190,6 +203,7 @@ fn message_of(sample: &Sample, number: u32, delivery: u32) -> Message {
         sent_at: sent_at(number),
         receive_count: delivery,
         group_id: sample.group.clone(),
+        deduplication_id: sample.group.as_ref().map(|_| sample.id.to_string()),
         sequence_number: sample.group.as_ref().map(|_| format!("{:020}", u64::from(number) + 1)),
         permit: None,
     }

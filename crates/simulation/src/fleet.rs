@@ -4,10 +4,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use afterimage_consumer::{Arrival, CallId, Input, Limits, Message, Processed};
+use afterimage_consumer::{Arrival, CallId, Input, Limits, Message, Note, Processed, QueueKind};
 
+use crate::corpus::number_of;
 use crate::fault::Fault;
 use crate::law::{Law, Violation};
+use crate::mutant::Mutant;
 use crate::queue::Life;
 use crate::report::count_at;
 use crate::store::Mood;
@@ -44,7 +46,10 @@ impl World<'_> {
             ahead: Duration::ZERO,
             wall_off_s: if skewed { self.rng.i64(-36_000..36_000) } else { 0 },
         };
-        let limits = Limits { worker: format!("w{worker}"), ..self.plan.limits.clone() };
+        let mut limits = Limits { worker: format!("w{worker}"), ..self.plan.limits.clone() };
+        if self.plan.mutant == Some(Mutant::GroupsIgnored) {
+            limits.kind = QueueKind::Standard;
+        }
         let seed = self.rng.u64(..);
         let alive = Alive::new(limits, seed, clock, self.plan.mutant)
             .map_err(|error| Violation::of(Law::Bounds, self.now, error.to_string()))?;
@@ -128,6 +133,9 @@ impl World<'_> {
         self.report.held_bytes_max = self.report.held_bytes_max.max(bytes);
         self.report.reserved_bytes_max = self.report.reserved_bytes_max.max(reserved);
         for note in &turn.notes {
+            if let Note::LeftToRedrive { message_id, .. } = note {
+                self.left.insert(number_of(message_id));
+            }
             self.story.tell(now, || format!("w{} notes {note:?}", life.worker));
         }
         let dies = self.strikes(Fault::Crash, 400);

@@ -48,6 +48,8 @@ pub enum Mutant {
     ReceivedAfterStopDropped,
     /// Handles of a batch answer are mixed up: the outcome of one message is taken for that of the next.
     OutcomesShifted,
+    /// A FIFO queue is taken for one without an order.
+    GroupsIgnored,
 }
 
 /// A defect at work in one worker.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use afterimage_consumer::{ItemError, Message, QueueError, QueueErrorKind, Time};
 use afterimage_store::{AppendError, Entry, StoreError};
 
-use crate::corpus::number_of;
+use crate::corpus::{MessageNo, number_of};
 use crate::fault::Fault;
 use crate::law::{Law, Violation};
 use crate::plan::QUEUE_TIMEOUT;
@@ -164,6 +164,9 @@ impl World<'_> {
         entries: &[Arc<Entry>],
         is_partial: bool,
     ) -> Result<Vec<Result<(), AppendError>>, Violation> {
+        if self.plan.is_fifo {
+            self.check_order(entries)?;
+        }
         let before = self.store.count;
         let results = self
             .store
@@ -172,6 +175,26 @@ impl World<'_> {
         let stored = (self.store.count - before) as u32;
         count_at(&mut self.report.stored_by_second, self.now, stored);
         Ok(results)
+    }
+
+    /// Law: before anything of a FIFO group is stored, all that was sent before it in the group is durable or a dead
+    /// letter, or is in the same request.
+    fn check_order(&self, entries: &[Arc<Entry>]) -> Result<(), Violation> {
+        let mut owners: Vec<MessageNo> =
+            entries.iter().filter_map(|entry| self.corpus.known(entry)).map(|entry| self.corpus.owner(entry)).collect();
+        owners.dedup();
+        for number in &owners {
+            let Some(sent) = self.corpus.group(*number).and_then(|group| self.groups.get(&group)) else { continue };
+            for earlier in sent.iter().take_while(|earlier| *earlier != number) {
+                if !(owners.contains(earlier) || self.left.contains(earlier) || self.queue.is_moved(*earlier))
+                    && self.check_deletable(*earlier).is_err()
+                {
+                    let what = format!("is stored before m{earlier}, which was sent before it in its group");
+                    return Err(Violation::about(Law::GroupsKeepTheirOrder, self.now, *number, &what));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn arrive_receive(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use afterimage_consumer::{Limits, Time};
+use afterimage_consumer::{Limits, QueueKind, Time};
 
 use crate::fault::{Fault, Faults};
 use crate::mutant::Mutant;
@@ -92,6 +92,7 @@ impl Plan {
             1 => Faults::picked(&mut rng, 2),
             _ => Faults::picked(&mut rng, 5),
         };
+        let is_fifo = rng.u8(0..3) == 0;
         let lease = Duration::from_secs(rng.u64(10..60));
         let limits = Limits {
             messages_max: rng.usize(10..80),
@@ -105,20 +106,23 @@ impl Plan {
             calls_max: rng.usize(1..5),
             grace: Duration::from_secs(rng.u64(1..30)),
             has_dead_letter_queue: !faults.has(Fault::NoLetters),
+            kind: if is_fifo { QueueKind::Fifo } else { QueueKind::Standard },
             ..Limits::default()
         };
         let peace_at = Duration::from_secs(rng.u64(60..400));
         let messages = rng.u32(10..100);
         let lowest = 4 + (peace_at.as_secs() / limits.hold_max.as_secs()) as u32;
         let receives_max = if faults.has(Fault::NoLetters) || rng.bool() { lowest + rng.u32(0..4) } else { u32::MAX };
-        // What is left to the redrive policy takes a lease for each delivery.
-        let redrive = if faults.has(Fault::NoLetters) { lease * receives_max } else { Duration::ZERO };
+        // What is left to the redrive policy takes a lease for each delivery; in a FIFO group, or where few may be in flight,
+        // one after the other.
+        let one_by_one = if is_fifo || faults.has(Fault::InFlightLimit) { 1 + messages / 8 } else { 1 };
+        let redrive = if faults.has(Fault::NoLetters) { lease * receives_max * one_by_one } else { Duration::ZERO };
         Self {
             seed,
             faults,
             messages,
             first_message: rng.u32(0..1000),
-            is_fifo: false,
+            is_fifo,
             sending: peace_at.mul_f64(rng.f64()),
             workers: rng.usize(1..4),
             store_timeout: Duration::from_secs(rng.u64(1..10)),

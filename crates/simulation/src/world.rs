@@ -1,6 +1,6 @@
 //! The world of one run: its time, and everything in it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,8 +102,10 @@ pub(crate) struct World<'a> {
     pub(crate) letters_down_until: Time,
     /// Copies of each message that workers sent to the dead letters.
     pub(crate) letters: HashMap<MessageNo, u32>,
+    /// Poison that some worker left to the redrive policy: its group goes on without it.
+    pub(crate) left: HashSet<MessageNo>,
     pub(crate) store: SimStore,
-    /// Of each FIFO group, the messages sent and not yet done with, in order.
+    /// Of each FIFO group, the messages sent, in order.
     pub(crate) groups: BTreeMap<u32, Vec<MessageNo>>,
     to_send: u32,
     is_peace: bool,
@@ -130,6 +132,7 @@ impl<'a> World<'a> {
             queue_trouble_until: Time::ZERO,
             letters_down_until: Time::ZERO,
             letters: HashMap::new(),
+            left: HashSet::new(),
             store: SimStore::new(corpus.entries_len(), plan.faults.has(Fault::StoreRefuses)),
             groups: BTreeMap::new(),
             to_send: plan.messages,

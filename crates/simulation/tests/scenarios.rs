@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use afterimage_consumer::Limits;
+use afterimage_consumer::{Limits, QueueKind};
 use afterimage_simulation::{Count, Faults, Plan, Report, Scene, Simulator, Supply};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -22,6 +22,7 @@ fn calm(messages: u32) -> Plan {
         settle: HOUR,
         receives_max: 5,
         in_flight_max: 120_000,
+        is_fifo: false,
         supply: Supply::Plain { body_bytes: 1000 },
         ..Plan::of(1)
     }
@@ -107,4 +108,21 @@ fn a_slow_store_slows_the_fleet_and_loses_it_nothing() {
     let report = run(&plan);
     assert_eq!(report.tally[Count::Redeliveries], 0, "{}", report.tally);
     assert!(report.held_max <= plan.limits.messages_max);
+}
+
+#[test]
+fn one_hot_group_of_a_fifo_queue_holds_up_no_other() {
+    // Half of the messages are in one group; eight workers, and a store that is slow for a minute.
+    let plan = Plan {
+        is_fifo: true,
+        supply: Supply::Real,
+        workers: 8,
+        limits: Limits { kind: QueueKind::Fifo, has_dead_letter_queue: true, ..Limits::default() },
+        scenes: vec![(5 * SECOND, Scene::StoreSlow { pause: 60 * SECOND })],
+        peace_at: 70 * SECOND,
+        ..calm(1500)
+    };
+    let report = run(&plan);
+    assert_eq!(report.tally[Count::Moved], 0);
+    assert!(report.done_at < 600 * SECOND, "{:?}", report.done_at);
 }

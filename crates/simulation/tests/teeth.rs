@@ -28,6 +28,7 @@ fn laws(mutant: Mutant) -> &'static [Law] {
         Mutant::StaleHandleKept => &[Law::NewestHandle],
         Mutant::ExtendedOnce | Mutant::HalfExtended => &[Law::LeasesAreKept],
         Mutant::OutageIsPoison => &[Law::OnlyPoisonIsDeadLettered],
+        Mutant::GroupsIgnored => &[Law::GroupsKeepTheirOrder],
         Mutant::ReceivesDoubled => &[Law::Bounds],
     }
 }
