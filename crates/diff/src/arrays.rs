@@ -66,11 +66,6 @@ impl Arrays {
         self.0.is_empty()
     }
 
-    /// May elements of some array be in another place without a key to tell them by?
-    pub(crate) fn has_sequences(&self) -> bool {
-        self.iter().any(|(_, policy)| *policy == ArrayPolicy::Lcs)
-    }
-
     /// May an element be the same one at another position?
     pub(crate) fn may_move_elements(&self) -> bool {
         self.iter().any(|(_, policy)| !matches!(policy, ArrayPolicy::Atomic | ArrayPolicy::Index))

@@ -6,7 +6,7 @@
 //! the next common stretch is sought. What is equal is thus validated once and compared at the speed of `memcmp`; no tree
 //! is built.
 
-use crate::walk::Walk;
+use crate::walk::{Gone, Walk};
 use crate::{Arrays, Change};
 use afterimage_json::{After, Error, Open, Raw, Scanner, same_text};
 
@@ -58,6 +58,7 @@ pub(crate) struct Compared<'a> {
     pub(crate) before: Raw<'a>,
     pub(crate) after: Raw<'a>,
     pub(crate) changes: Vec<Change<'a>>,
+    pub(crate) gone: Vec<Gone>,
 }
 
 /// [`compare`], for who goes on with the documents.
@@ -75,7 +76,8 @@ pub(crate) fn compare_proven<'a>(
     pair.value()?;
     let (before, after) = (pair.before.passed(old), pair.after.passed(new));
     pair.both(Scanner::finish)?;
-    Ok(Compared { before, after, changes: pair.walk.finish(before, after) })
+    let (changes, gone) = pair.walk.finish(before, after);
+    Ok(Compared { before, after, changes, gone })
 }
 
 /// Two scanners at the same place of the data.

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use afterimage_json::{Pointer, Raw};
 
 use crate::compare::{Compared, compare_proven};
-use crate::ruled::{Ruler, is_loud};
-use crate::rules::{Cursor, Digests, Matcher, Places, without_ignored};
+use crate::ruled::is_loud;
+use crate::ruler::Ruler;
+use crate::rules::{Cursor, Digests, Matcher, Places, may_be_position, without_ignored};
 use crate::{CompareError, DigestKey, FullDigest, Image, Images, RuledChange, TableRules, Values, changed_names};
 
 /// What an event does to its record, as far as images go.
@@ -100,6 +101,7 @@ pub fn delta<'a>(
         Mutation::Delete => (after, None),
         Mutation::Update | Mutation::None => (before, after),
     };
+    let unknown = &*without_gaps(unknown, rules);
     let maker = Maker { mutation, rules, key, unknown: listed_unknown(unknown, rules) };
     if !rules.matcher.ignores && unknown.is_empty() {
         let delta = maker.make(before, after)?;
@@ -133,6 +135,23 @@ fn without_unseen<'a>(
             Cow::Owned(without_ignored(Raw::parse(&known).map_err(in_image)?, &rules.matcher).into_owned())
         }
     })
+}
+
+/// The unknown places; with rules that name positions, of an unknown element the whole array. Without it what stands behind
+/// it would be taken for what stands in its place, and a redacted value shown.
+fn without_gaps<'p>(unknown: &'p [Pointer], rules: &TableRules) -> Cow<'p, [Pointer]> {
+    let is_gap = |place: &Pointer| place.segments().last().is_some_and(|name| may_be_position(&name));
+    if !rules.matcher.hides_positions || !unknown.iter().any(is_gap) {
+        return Cow::Borrowed(unknown);
+    }
+    let wider = |place: &Pointer| {
+        let mut place = place.clone();
+        if is_gap(&place) {
+            place.pop();
+        }
+        place
+    };
+    unknown.iter().map(wider).collect()
 }
 
 /// The unknown places that may be named: none that is ignored; of one inside something redacted, that.
@@ -236,7 +255,7 @@ impl Maker<'_> {
     }
 
     /// An update with both images.
-    fn update<'a>(self, Compared { before, after, changes }: Compared<'a>) -> Delta<'a> {
+    fn update<'a>(self, Compared { before, after, changes, gone }: Compared<'a>) -> Delta<'a> {
         let matcher = &self.rules.matcher;
         let mut cursor = Cursor::new(matcher, false);
         let may_be_loud = changes.iter().any(|change| is_loud(change, &mut cursor));
@@ -258,8 +277,11 @@ impl Maker<'_> {
             return delta;
         }
         let mut ruler = Ruler::new(self.rules, self.key, digests.has_secrets, before, after);
-        delta.changes = ruler.rule(changes);
-        delta.after_is_derivable = !delta.changes.iter().any(|change| matches!(change.values, Values::Redacted { .. }));
+        delta.changes = ruler.rule(changes, gone);
+        // An element that moves into or out of a redacted position shows there what it does not elsewhere.
+        let may_show_elsewhere = matcher.redacts_positions && self.rules.arrays().may_move_elements();
+        delta.after_is_derivable =
+            !may_show_elsewhere && !delta.changes.iter().any(|change| matches!(change.values, Values::Redacted { .. }));
         let mut places = ruler.into_places();
         delta.after = Some(self.rules.image(after, digests.has_secrets, self.key, &mut places));
         delta.redacted = places.into_pointers();

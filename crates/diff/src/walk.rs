@@ -31,6 +31,16 @@ pub(crate) struct Walk<'a, 'r> {
     /// There was not enough of that: the changes are not all.
     is_over: bool,
     changes: Vec<Change<'a>>,
+    gone: Vec<Gone>,
+}
+
+/// Where something that went from an element that moved would be in the document after. Changes do not say: what is gone has
+/// a place before only.
+#[derive(Debug)]
+pub(crate) struct Gone {
+    /// Position of the change.
+    pub(crate) change: usize,
+    pub(crate) after: Pointer,
 }
 
 enum Step<'a> {
@@ -59,17 +69,18 @@ impl<'a, 'r> Walk<'a, 'r> {
             left_bytes: places_bytes,
             is_over: false,
             changes: Vec::new(),
+            gone: Vec::new(),
         }
     }
 
     /// What was found. If that takes too much to tell, the documents are compared again, less deeply, until it does not:
     /// all that differs in a value is then one change. Each round halves the depth, so there are few.
-    pub(crate) fn finish(mut self, old: Raw<'a>, new: Raw<'a>) -> Vec<Change<'a>> {
+    pub(crate) fn finish(mut self, old: Raw<'a>, new: Raw<'a>) -> (Vec<Change<'a>>, Vec<Gone>) {
         while self.is_over {
             self = Self::within(self.arrays, self.places_bytes, self.deepest / 2);
             self.values(old, new);
         }
-        self.changes
+        (self.changes, self.gone)
     }
 
     /// Goes into a member, called by its spelled name.
@@ -244,13 +255,16 @@ impl<'a, 'r> Walk<'a, 'r> {
                 Some(left) => self.left_bytes = left,
                 None => {
                     self.is_over = true;
-                    self.changes = Vec::new();
+                    (self.changes, self.gone) = (Vec::new(), Vec::new());
                     return;
                 }
             }
         }
         let (path, old_path) = match (&kind, old_path) {
-            (ChangeKind::Removed { .. }, Some(old_path)) => (old_path, None),
+            (ChangeKind::Removed { .. }, Some(old_path)) => {
+                self.gone.push(Gone { change: self.changes.len(), after: path });
+                (old_path, None)
+            }
             (_, old_path) => (path, old_path),
         };
         self.changes.push(Change { path, old_path, key: self.key.clone(), kind });

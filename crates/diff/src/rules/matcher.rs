@@ -35,6 +35,10 @@ pub(crate) struct Matcher {
     pub(crate) ignores: bool,
     pub(crate) quiets: bool,
     pub(crate) redacts: bool,
+    /// Is some element redacted, or kept though its name is that of a secret, because of its position?
+    pub(crate) redacts_positions: bool,
+    /// The same, or is one ignored?
+    pub(crate) hides_positions: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -64,6 +68,9 @@ impl Matcher {
 
     /// Adds a rule; of several redactions of one place the last added wins.
     pub(super) fn add(&mut self, pattern: &Pattern, effect: Effect) {
+        let by_position = effect != Effect::Quiet && names_position(pattern);
+        self.hides_positions |= by_position;
+        self.redacts_positions |= by_position && effect != Effect::Ignore;
         self.push(Target::Pattern(pattern.clone()), effect);
     }
 
@@ -105,6 +112,27 @@ impl Target {
 pub(super) fn names(pattern: &Pattern) -> Vec<String> {
     // A pattern is spelled as a pointer, so it always reads as one.
     pattern.to_string().parse::<Pointer>().unwrap_or_default().segments().map(String::from).collect()
+}
+
+/// Does the pattern name some elements of an array by their positions? Members may have such names, too.
+fn names_position(pattern: &Pattern) -> bool {
+    names(pattern).iter().any(|name| may_be_position(name))
+}
+
+/// Does the pattern match some elements of an array and not others?
+pub(super) fn takes_out_elements(pattern: &Pattern) -> bool {
+    names(pattern).last().is_some_and(|name| may_be_position(name))
+}
+
+/// The pattern, with any position in place of those that it names. `None` if it names none.
+pub(super) fn at_any_position(pattern: &Pattern) -> Option<Pattern> {
+    let wider = |name: &String| if may_be_position(name) { "*".to_owned() } else { name.clone() };
+    names_position(pattern).then(|| names(pattern).iter().map(wider).collect::<Pointer>().as_str().parse().ok())?
+}
+
+/// May this name or glob stand for the position of some elements, not of all?
+pub(crate) fn may_be_position(name: &str) -> bool {
+    !matches!(name, "" | "*" | "**") && name.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'*' | b'?'))
 }
 
 /// A state of a [`Cursor`]: a stretch of its stack.

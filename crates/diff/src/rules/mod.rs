@@ -21,7 +21,7 @@ use matcher::globs_overlap;
 
 pub use block::{RuleBlock, RuleError};
 pub(crate) use continuity::Digests;
-pub(crate) use matcher::{Cursor, Effects, Matcher};
+pub(crate) use matcher::{Cursor, Effects, Matcher, may_be_position};
 pub(crate) use places::Places;
 pub use redaction::{ParseRedactionError, Redaction};
 pub(crate) use rewrite::{redacted, stand_in, without_ignored, without_quiet};

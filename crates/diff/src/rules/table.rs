@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use afterimage_json::{Pointer, Raw};
 
-use super::matcher::{Cursor, Effect, Matcher};
+use super::matcher::{Cursor, Effect, Matcher, at_any_position, takes_out_elements};
 use super::rewrite::{list_quiet, redacted, without_ignored};
-use super::{Images, Places, Retention, RuleBlock};
+use super::{Images, Places, Redaction, Retention, RuleBlock};
 use crate::{Arrays, DigestKey};
 
 /// What holds for one table: all blocks that match it, taken together. The default is what holds without any block.
@@ -23,6 +23,8 @@ impl TableRules {
     /// Takes the blocks together, in order.
     pub(super) fn merge(blocks: &[&RuleBlock]) -> Self {
         let mut rules = Self::default();
+        // Behind an element that is ignored others move up, past the positions that rules name.
+        let move_up = blocks.iter().flat_map(|block| &block.ignore).any(takes_out_elements);
         for block in blocks {
             rules.images = block.images.unwrap_or(rules.images);
             rules.retention = block.retention.unwrap_or(rules.retention);
@@ -37,10 +39,17 @@ impl TableRules {
             for (pattern, effect) in
                 effects.iter().flat_map(|(list, effect)| list.iter().map(move |one| (one, *effect)))
             {
-                rules.matcher.add(pattern, effect);
+                let names_other = move_up && effect == Effect::AllowSecret && at_any_position(pattern).is_some();
+                if !names_other {
+                    rules.matcher.add(pattern, effect);
+                }
             }
             for (pattern, redaction) in &block.redact {
-                rules.matcher.add(pattern, Effect::Redact(*redaction));
+                match at_any_position(pattern).filter(|_| move_up) {
+                    // The strictest: it also holds for what another rule may hide better.
+                    Some(wider) => rules.matcher.add(&wider, Effect::Redact(Redaction::Drop)),
+                    None => rules.matcher.add(pattern, Effect::Redact(*redaction)),
+                }
             }
         }
         rules.arrays = Arrays::new(blocks.iter().rev().flat_map(|block| block.arrays.iter().cloned()).collect());
