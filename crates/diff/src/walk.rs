@@ -255,7 +255,7 @@ impl<'a, 'r> Walk<'a, 'r> {
                 Some(left) => self.left_bytes = left,
                 None => {
                     self.is_over = true;
-                    (self.changes, self.gone) = (Vec::new(), Vec::new());
+                    self.changes = Vec::new();
                     return;
                 }
             }

@@ -10,6 +10,11 @@ use afterimage_json::{Pointer, Raw, equal};
 
 /// About the size of the largest message.
 const LARGE_BYTES: usize = 1 << 19;
+/// Elements of a long array, and of one of which each stands below a long name: many times what policies take on, and so
+/// many that work that grows with their square, or with names times elements, never ends. Not more: each test compares
+/// such documents under five policies, both ways, in a debug build.
+const LONG: usize = 20 * ArrayPolicy::EDITS_MAX;
+const MANY: usize = 4 * ArrayPolicy::EDITS_MAX;
 
 fn arrays(policy: ArrayPolicy) -> Arrays {
     Arrays::new(vec![("/**".parse().unwrap(), policy)])
@@ -81,7 +86,7 @@ fn elements(count: usize, element: impl Fn(usize) -> String) -> String {
 #[test]
 fn long_names_above_many_changes_are_told_by_larger_values() {
     for (levels, name_bytes) in [(1, 100_000), (90, 1_000), (3, 30_000)] {
-        let document = |digit: usize| under(levels, name_bytes, &members(5_000, |_| digit.to_string()));
+        let document = |digit: usize| under(levels, name_bytes, &members(MANY / 2, |_| digit.to_string()));
         assert_eq!(lawful(&document(1), &document(2), &Arrays::atomic()), 1, "{levels} names");
     }
     // What lies elsewhere in the document is told along with it, and what the document has at the top by itself.
@@ -97,9 +102,9 @@ fn names_in_front_of_arrays_are_read_once_for_all_of_them() {
         for element in
             [|n: usize, digit: usize| format!("[{digit},{n}]"), |n, digit| format!("{{\"id\":{n},\"v\":[{digit}]}}")]
         {
-            let document = |digit: usize| under(1, LARGE_BYTES / 2, &elements(20_000, |n| element(n, digit)));
+            let document = |digit: usize| under(1, LARGE_BYTES / 4, &elements(MANY, |n| element(n, digit)));
             assert_eq!(bounded(&document(1), &document(2), &arrays), 1);
-            let document = |digit: usize| under(1, LARGE_BYTES / 2, &members(10_000, |n| element(n, digit)));
+            let document = |digit: usize| under(1, LARGE_BYTES / 4, &members(MANY, |n| element(n, digit)));
             assert_eq!(bounded(&document(1), &document(2), &arrays), 1);
         }
     }
@@ -142,9 +147,9 @@ fn another_order_of_very_many_members_is_no_change() {
 fn long_arrays_make_no_more_than_their_size_under_any_policy() {
     for arrays in policies() {
         for [one, other] in [["1", "2"], ["{\"id\":1}", "{\"id\":2}"], ["[[1]]", "[[2]]"]] {
-            let (before, after) = (elements(100_000, |_| one.into()), elements(100_000, |_| other.into()));
+            let (before, after) = (elements(LONG, |_| one.into()), elements(LONG, |_| other.into()));
             let count = bounded(&before, &after, &arrays);
-            assert!(count == 1 || count == 100_000, "{count}");
+            assert!(count == 1 || count == LONG, "{count}");
             assert_eq!(bounded("[]", &before, &arrays), 1);
         }
         let rows = |from: usize| elements(1_000, |n| format!("{{\"id\":{},\"v\":{from}}}", (n * 7 + from) % 1_000));
@@ -156,9 +161,8 @@ fn long_arrays_make_no_more_than_their_size_under_any_policy() {
 fn arrays_in_arrays_as_deep_as_they_are_read() {
     let nest = |inner: &str| format!("{}{inner}{}", "[".repeat(120), "]".repeat(120));
     for arrays in policies() {
-        let (before, after) =
-            (nest(&elements(50_000, |_| "1".into())), nest(&elements(50_000, |n| (n % 2).to_string())));
-        assert!(bounded(&before, &after, &arrays) <= 25_000);
+        let (before, after) = (nest(&elements(LONG, |_| "1".into())), nest(&elements(LONG, |n| (n % 2).to_string())));
+        assert!(bounded(&before, &after, &arrays) <= LONG / 2);
     }
 }
 

@@ -105,6 +105,22 @@ fn a_hidden_place_in_an_element_that_moved_has_the_stand_ins_of_its_own_values()
 }
 
 #[test]
+fn changes_told_by_larger_values_are_not_taken_for_those_they_stand_for() {
+    // A name so long that three changes below it would take more room than the documents.
+    let name = "n".repeat(100_000);
+    let list = |came: &str, h: &str| {
+        let elements: Vec<String> = (1..9).map(|id| format!(r#"{{"id":{id},"h":{h}}}"#)).collect();
+        format!(r#"{{"{name}":{{"l":[{came}{}]}}}}"#, elements.join(","))
+    };
+    let (before, after) = (list("", r#"{"a":1}"#), list(r#"{"id":0},"#, "{}"));
+    let block = block().array("/*/l", "keyed(/id)").unwrap().redact("/*/l/*/h", "mask").unwrap();
+    let delta = update(&before, &after, &with(block));
+    assert_eq!(delta.changes.len(), 1);
+    assert_eq!(delta.changes[0].path.segments().count(), 2);
+    assert!(matches!(&delta.changes[0].values, Values::Replaced { new, .. } if new.contains(r#"{"id":0}"#)));
+}
+
+#[test]
 fn stand_ins_are_looked_up_for_so_many_places_and_the_others_show_none() {
     let list = |v: usize| (0..100).map(|id| format!(r#"{{"id":{id},"h":{{"v":{v}}}}}"#)).collect::<Vec<_>>().join(",");
     let (before, after) = (format!(r#"{{"l":[{}]}}"#, list(1)), format!(r#"{{"l":[{}]}}"#, list(2)));
