@@ -14,7 +14,7 @@ run: ## Build and start the demo: queue, worker, SQLite and a small shop's chang
 	$(CARGO) build --locked --release --package afterimage
 	@exec $${CARGO_TARGET_DIR:-target}/release/afterimage demo $(ARGS)
 
-test: ## Every test, on real servers (Cassandra, ElasticMQ, moto) that are fetched, started and stopped here
+test: ## Every test, on real servers (Cassandra, ElasticMQ, moto) and a MongoDB-wire one that are fetched, started and stopped here
 	@tests/servers/servers.sh check rust servers
 	$(CARGO) build --locked --workspace --all-targets
 	tests/servers/servers.sh with -- $(CARGO) test --locked --workspace --no-fail-fast

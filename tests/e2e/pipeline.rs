@@ -55,14 +55,13 @@ fn events() -> Vec<ChangeEvent> {
 }
 
 /// Publishes, works, and returns the binary that has the trail.
-async fn run(aws: &Aws, fanout: &Fanout) -> Afterimage {
+async fn run(aws: &Aws, fanout: &Fanout, afterimage: Afterimage) -> Afterimage {
     let publisher =
         Publisher::to_topic(aws.sns.clone(), &fanout.topic_arn).source("accounts").sequence(Sequence::starting_at(1));
     publisher.publish_many(events()).await.unwrap();
     let told_again = events().swap_remove(0).seq(1);
     publisher.publish(told_again).await.unwrap();
     let dlq = aws.queue(false).await;
-    let afterimage = Afterimage::find();
     let worker = afterimage.work(&aws.endpoint, &fanout.queue_url, &dlq).await;
     assert_eq!(worker.code, Some(0), "{worker:?}");
     assert!(!worker.stderr.contains("Köln"), "no payload in logs: {}", worker.stderr);
@@ -86,7 +85,7 @@ async fn what_a_service_publishes_is_what_the_trail_says() {
     let aws = Aws::at(&endpoint);
     let mut answers = Vec::new();
     for is_raw in [true, false] {
-        let afterimage = run(&aws, &aws.fanout(is_raw, false).await).await;
+        let afterimage = run(&aws, &aws.fanout(is_raw, false).await, Afterimage::find()).await;
         let history = afterimage.ask(&["history", "users", "u1"]).await;
         assert_eq!(history["next"], Value::Null);
         let entries: Vec<_> = history["items"].as_array().unwrap().iter().cloned().map(timeless).collect();
@@ -122,6 +121,31 @@ async fn what_a_service_publishes_is_what_the_trail_says() {
         assert_eq!(members["items"][0]["record_id"], json!(["org1", "u1"]));
     }
     assert_eq!(answers[0], answers[1], "raw or in notifications: the same trail");
+}
+
+#[tokio::test]
+async fn the_trail_in_mongodb_is_the_one_in_sqlite() {
+    let (Some(endpoint), Some(uri)) = (server(Need::Moto), server(Need::Mongodb)) else { return };
+    let aws = Aws::at(&endpoint);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos();
+    let database = format!("e2e_{now:x}");
+    let settings = ["--store", "mongodb", "--mongodb-uri", &uri, "--mongodb-database", &database];
+    let in_mongodb = Afterimage::find().with_store(&settings);
+    let migrated = in_mongodb.run(&endpoint, &["migrate"]).await;
+    assert_eq!(migrated.code, Some(0), "{migrated:?}");
+    let in_mongodb = run(&aws, &aws.fanout(false, false).await, in_mongodb).await;
+    let in_sqlite = run(&aws, &aws.fanout(false, false).await, Afterimage::find()).await;
+    for question in [&["history", "users", "u1"][..], &["history", "members", "org1,u1"]] {
+        let [ours, theirs] = [&in_mongodb, &in_sqlite].map(|afterimage| async {
+            let answer = afterimage.ask(question).await;
+            answer["items"].as_array().unwrap().iter().cloned().map(timeless).collect::<Vec<_>>()
+        });
+        let (ours, theirs) = (ours.await, theirs.await);
+        assert_eq!(ours, theirs, "{question:?}");
+        assert!(!ours.is_empty());
+    }
+    let state = ["state", "users", "u1", "--at", "2026-01-09T10:00:02Z"];
+    assert_eq!(in_mongodb.ask(&state).await, in_sqlite.ask(&state).await);
 }
 
 #[tokio::test]

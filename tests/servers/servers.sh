@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Real servers for the tests: Cassandra, ElasticMQ (SQS) and moto (SNS, SQS), downloaded from package registries, on
-# loopback, on free ports, without containers.
+# Real servers for the tests: Cassandra, a server that speaks MongoDB's protocol, ElasticMQ (SQS) and moto (SNS, SQS),
+# downloaded from package registries, on loopback, on free ports, without containers.
 #
 #   servers.sh check [rust] [servers]
 #                                 name what is missing on this machine for building, for running servers, or for both
@@ -10,7 +10,8 @@
 #   servers.sh down               stop what `up` started
 #
 # A server whose variable is set already (AFTERIMAGE_TEST_CASSANDRA_NODES, a comma-separated list of host:port;
-# AFTERIMAGE_TEST_SQS_ENDPOINT and AFTERIMAGE_TEST_MOTO_ENDPOINT, URLs) is not started: the tests use yours.
+# AFTERIMAGE_TEST_MONGODB_URI, a connection string; AFTERIMAGE_TEST_SQS_ENDPOINT and AFTERIMAGE_TEST_MOTO_ENDPOINT, URLs)
+# is not started: the tests use yours.
 # Everything lives in .servers/ at the repository root; delete that folder to be rid of it. Logs of the last run are in
 # .servers/logs/.
 set -euo pipefail
@@ -22,6 +23,7 @@ SERVERS=$(absolute "$SERVERS")
 variable_of() {
   case $1 in
     cassandra) echo AFTERIMAGE_TEST_CASSANDRA_NODES ;;
+    mongodb) echo AFTERIMAGE_TEST_MONGODB_URI ;;
     elasticmq) echo AFTERIMAGE_TEST_SQS_ENDPOINT ;;
     moto) echo AFTERIMAGE_TEST_MOTO_ENDPOINT ;;
   esac
@@ -30,7 +32,7 @@ variable_of() {
 # The servers that nobody has brought along.
 wanted() {
   local name variable
-  for name in cassandra elasticmq moto; do
+  for name in cassandra mongodb elasticmq moto; do
     variable=$(variable_of "$name")
     [[ -n ${!variable:-} ]] || echo "$name"
   done
@@ -58,11 +60,15 @@ missing_servers() {
   local names hint
   names=$(wanted)
   hint=$(
-    if [[ $names == *cassandra* || $names == *elasticmq* ]]; then
+    if [[ $names == *cassandra* || $names == *mongodb* || $names == *elasticmq* ]]; then
       # shellcheck disable=SC2016 # evaluated by needs
       needs '[[ $(java_major) == 17 ]]' "java 17 (found: $(java_major 2>/dev/null || true)): apt-get install" \
         "openjdk-17-jre-headless, brew install openjdk@17; set JAVA_HOME when it is not the first on PATH"
       needs 'command -v mvn' "mvn: apt-get install maven, brew install maven"
+      if [[ $names == *mongodb* ]]; then
+        # shellcheck disable=SC2016 # evaluated by needs
+        needs 'command -v "${JAVA%java}javac"' "javac: apt-get install openjdk-17-jdk-headless"
+      fi
     fi
     if [[ $names == *moto* ]]; then
       needs 'python3 -c "import sys; sys.exit(sys.version_info < (3, 10))"' \
@@ -107,7 +113,7 @@ stop_all() {
   local name
   [[ -d $1 ]] || return 0
   mkdir -p "$SERVERS/logs"
-  for name in cassandra elasticmq moto; do
+  for name in cassandra mongodb elasticmq moto; do
     if [[ -d $1/$name ]]; then
       {
         "$HERE/$name.sh" stop "$1/$name"
@@ -122,10 +128,13 @@ stop_all() {
 # addresses RUN: NAME=VALUE lines for the servers that run there.
 addresses() {
   local name prefix
-  for name in cassandra elasticmq moto; do
+  for name in cassandra mongodb elasticmq moto; do
     running "$1/$name" >/dev/null || continue
-    prefix=http://
-    [[ $name != cassandra ]] || prefix=
+    case $name in
+      cassandra) prefix= ;;
+      mongodb) prefix=mongodb:// ;;
+      *) prefix=http:// ;;
+    esac
     echo "$(variable_of "$name")=$prefix$(<"$1/$name/address")"
   done
 }

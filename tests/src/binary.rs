@@ -10,11 +10,12 @@ use tokio::process::Command;
 /// A run that takes longer hangs.
 const RUN_MAX: Duration = Duration::from_secs(120);
 
-/// The `afterimage` binary with a SQLite file of its own, in a folder that is removed at the end.
+/// The `afterimage` binary with a store of its own, by default a SQLite file in a folder that is removed at the end.
 #[derive(Debug)]
 pub struct Afterimage {
     binary: PathBuf,
     folder: tempfile::TempDir,
+    store: Vec<String>,
 }
 
 /// How a run ended, and what it said.
@@ -55,10 +56,19 @@ impl Afterimage {
     #[must_use]
     pub fn find() -> Self {
         let binary = binary();
-        Self { binary, folder: tempfile::tempdir().unwrap() }
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("trail.db");
+        let store = vec!["--sqlite-path".to_owned(), file.to_str().unwrap().to_owned()];
+        Self { binary, folder, store }
     }
 
-    /// Runs it with these arguments and the SQLite file, against this AWS endpoint, to its end.
+    /// With this store instead: its settings.
+    #[must_use]
+    pub fn with_store(self, settings: &[&str]) -> Self {
+        Self { store: settings.iter().map(|&setting| setting.to_owned()).collect(), ..self }
+    }
+
+    /// Runs it with these arguments and its store, against this AWS endpoint, to its end.
     ///
     /// # Panics
     /// When it does not start, or does not end.
@@ -66,8 +76,7 @@ impl Afterimage {
         let mut command = Command::new(&self.binary);
         command
             .args(args)
-            .arg("--sqlite-path")
-            .arg(self.folder.path().join("trail.db"))
+            .args(&self.store)
             // Settings files and variables of whoever runs the tests are none of theirs.
             .current_dir(self.folder.path())
             .env_clear()
@@ -87,7 +96,7 @@ impl Afterimage {
 
     /// Runs a worker until its queue is empty.
     pub async fn work(&self, endpoint: &str, queue_url: &str, dlq_url: &str) -> Finished {
-        let worker = ["worker", "--store", "sqlite", "--queue-url", queue_url, "--dlq-url", dlq_url];
+        let worker = ["worker", "--queue-url", queue_url, "--dlq-url", dlq_url];
         let process = ["--listen", "127.0.0.1:0", "--exit-when-idle", "1s"];
         self.run(endpoint, &[&worker[..], &process[..]].concat()).await
     }

@@ -9,6 +9,8 @@ pub enum Need {
     Sqs,
     /// Cassandra or ScyllaDB: a list of `host:port`.
     Cassandra,
+    /// A server that speaks MongoDB's protocol.
+    Mongodb,
 }
 
 impl Need {
@@ -17,6 +19,7 @@ impl Need {
             Self::Moto => "AFTERIMAGE_TEST_MOTO_ENDPOINT",
             Self::Sqs => "AFTERIMAGE_TEST_SQS_ENDPOINT",
             Self::Cassandra => "AFTERIMAGE_TEST_CASSANDRA_NODES",
+            Self::Mongodb => "AFTERIMAGE_TEST_MONGODB_URI",
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use afterimage_store::{Store, StoreError};
 use afterimage_store_cassandra::CassandraStore;
+use afterimage_store_mongodb::MongoStore;
 use afterimage_store_sqlite::{Options, SqliteStore};
 
 use crate::config::StoreConfig;
@@ -26,6 +27,10 @@ pub(crate) fn open(config: &StoreConfig, missing: Missing) -> Result<Arc<dyn Sto
         }
         StoreConfig::Sqlite { path } => Ok(Arc::new(SqliteStore::open(path, &Options::default())?)),
         StoreConfig::Cassandra(config) => match CassandraStore::new((**config).clone()) {
+            Ok(store) => Ok(Arc::new(store)),
+            Err(error) => Err(StoreError::Misconfigured { reason: error.to_string() }),
+        },
+        StoreConfig::Mongodb(config) => match MongoStore::new((**config).clone()) {
             Ok(store) => Ok(Arc::new(store)),
             Err(error) => Err(StoreError::Misconfigured { reason: error.to_string() }),
         },

@@ -24,7 +24,28 @@ fn bad_configuration_ends_with_64_and_one_line_that_names_the_place() {
         (&["worker", "--quue-url", "x"], "did you mean --queue-url?"),
         (&["worker", "--queue-url", "q"], "--queue-url: expected a queue URL"),
         (&["worker", queue, "--store", "oracle"], "--store: expected one of sqlite, cassandra, scylla, mongodb"),
-        (&["worker", queue, "--store", "mongodb"], "--store: mongodb is not in this build yet"),
+        (&["worker", queue, "--store", "mongodb"], "--mongodb-uri: must be given"),
+        (&["worker", queue, "--mongodb-uri", "mongodb://a"], "the store is sqlite because --store is not"),
+        (&["worker", queue, "--store=mongodb", "--mongodb-uri=http://u:hunter2@a"], "no usable MongoDB URI"),
+        (
+            &["worker", queue, "--store=mongodb", "--mongodb-uri=mongodb://a/?w=1"],
+            "sets w to something else than majority",
+        ),
+        (&["worker", queue, "--store=mongodb", "--mongodb-uri=mongodb://a/?journal=false"], "sets journal"),
+        (&["worker", queue, "--store=mongodb", "--mongodb-uri=mongodb://a", "--mongodb-auth=x509"], "X.509 needs TLS"),
+        (&["worker", queue, "--store=mongodb", "--mongodb-uri=mongodb://a", "--mongodb-auth=gssapi"], "scram or x509"),
+        (
+            &["worker", queue, "--store=mongodb", "--mongodb-uri=mongodb://a", "--mongodb-username=u"],
+            "--mongodb-password-file",
+        ),
+        (
+            &["worker", queue, "--store=mongodb", "--mongodb-uri=mongodb://a", "--mongodb-tls-ca=missing.pem"],
+            "--mongodb-tls-ca: missing.pem",
+        ),
+        (
+            &["worker", queue, "--store=mongodb", "--mongodb-uri=mongodb://a", "--mongodb-request-timeout=2m"],
+            "--visibility-timeout: 1m is too short",
+        ),
         (&["worker", queue, "--store", "cassandra"], "--cassandra-nodes"),
         (&["worker", queue, "--cassandra-nodes", "a"], "the store is sqlite because --store is not"),
         (

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use afterimage_event::{Format, NAME_BYTES_MAX, Timestamp};
 use afterimage_store_cassandra::{Consistency, Replication};
+use afterimage_store_mongodb::Authentication;
 use afterimage_telemetry::{LogFilter, LogFormat};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -181,6 +182,37 @@ pub(crate) struct StoreArgs {
     /// Longest wait for one answer, its repetitions included.
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5s")]
     pub(crate) cassandra_request_timeout: Duration,
+    /// MongoDB: the connection string, mongodb:// or mongodb+srv://. May hold user name, password and TLS options.
+    #[arg(long, value_name = "URI")]
+    pub(crate) mongodb_uri: Option<String>,
+    /// The database.
+    #[arg(long, value_name = "NAME", default_value = "afterimage")]
+    pub(crate) mongodb_database: String,
+    /// How to say who we are: scram (by name and password) or x509 (by certificate). With a user name: scram.
+    #[arg(long, value_name = "MECHANISM")]
+    pub(crate) mongodb_auth: Option<Authentication>,
+    /// The user name.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) mongodb_username: Option<String>,
+    /// File with the password; white space at its end is dropped.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) mongodb_password_file: Option<PathBuf>,
+    /// The database that knows the user; `admin` if this is not set.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) mongodb_auth_database: Option<String>,
+    /// TLS: PEM file with the authorities to trust. Turns TLS on. Without it those of Mozilla, where the URI has TLS.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) mongodb_tls_ca: Option<PathBuf>,
+    /// TLS: PEM file with the certificate to show and its key. Turns TLS on.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) mongodb_tls_cert_key: Option<PathBuf>,
+    /// Has the driver repeat a write whose answer was lost (true or false); as the URI says if this is not set. Amazon
+    /// DocumentDB before 8.0.2 needs false. Nothing is lost or doubled either way.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) mongodb_retry_writes: Option<bool>,
+    /// Longest wait for one answer.
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5s")]
+    pub(crate) mongodb_request_timeout: Duration,
 }
 
 /// How the process runs and ends.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use afterimage_store_cassandra as cassandra;
+use afterimage_store_mongodb as mongodb;
 use clap::ValueEnum;
 
 use super::{BadConfig, StoreArgs, mounts};
@@ -22,7 +23,8 @@ pub(crate) enum StoreKind {
     #[allow(clippy::doc_markdown, reason = "back-quotes would be shown in the help")]
     /// ScyllaDB.
     Scylla,
-    /// MongoDB (not in this build yet).
+    #[allow(clippy::doc_markdown, reason = "back-quotes would be shown in the help")]
+    /// MongoDB, or Amazon DocumentDB.
     Mongodb,
 }
 
@@ -36,16 +38,21 @@ pub(crate) enum StoreConfig {
     },
     /// Apache Cassandra or `ScyllaDB`.
     Cassandra(Box<cassandra::Config>),
+    /// MongoDB or Amazon `DocumentDB`.
+    Mongodb(Box<mongodb::Config>),
 }
 
 impl StoreConfig {
     /// Reads and checks the settings. `is_chosen`: was the kind of store named, or is it the default?
     pub(super) fn new(args: &StoreArgs, is_chosen: bool, warnings: &mut Vec<String>) -> Result<Self, BadConfig> {
         match args.store {
-            StoreKind::Mongodb => Err(BadConfig::at("--store", "mongodb is not in this build yet")),
             StoreKind::Sqlite if !is_chosen && !args.cassandra_nodes.is_empty() => Err(BadConfig::at(
                 "--cassandra-nodes",
                 "is set, but the store is sqlite because --store is not; set it to cassandra, scylla or sqlite",
+            )),
+            StoreKind::Sqlite if !is_chosen && args.mongodb_uri.is_some() => Err(BadConfig::at(
+                "--mongodb-uri",
+                "is set, but the store is sqlite because --store is not; set it to mongodb or sqlite",
             )),
             StoreKind::Sqlite if args.sqlite_path.as_os_str().is_empty() || args.sqlite_path.is_dir() => {
                 Err(BadConfig::at("--sqlite-path", "must name a file, not a folder"))
@@ -65,6 +72,7 @@ impl StoreConfig {
             }
             StoreKind::Cassandra => cassandra_config(args, cassandra::Flavor::Cassandra, warnings),
             StoreKind::Scylla => cassandra_config(args, cassandra::Flavor::Scylla, warnings),
+            StoreKind::Mongodb => mongodb_config(args, warnings),
         }
     }
 
@@ -73,6 +81,7 @@ impl StoreConfig {
         match self {
             Self::Sqlite { .. } => ("the longest wait for SQLite's lock", SQLITE_BUSY_TIMEOUT),
             Self::Cassandra(config) => ("three times --cassandra-request-timeout", 3 * config.request_timeout),
+            Self::Mongodb(config) => ("three times --mongodb-request-timeout", 3 * config.request_timeout),
         }
     }
 }
@@ -102,9 +111,7 @@ fn cassandra_config(
     config.consistency = args.cassandra_consistency;
     config.request_timeout = args.cassandra_request_timeout;
     if let (Some(username), Some(path)) = (&args.cassandra_username, &args.cassandra_password_file) {
-        let password = secret_file("--cassandra-password-file", path, PASSWORD_BYTES_MAX)?;
-        let password = String::from_utf8(password.trim_ascii_end().to_vec())
-            .map_err(|_| BadConfig::at("--cassandra-password-file", format!("{} is not UTF-8", path.display())))?;
+        let password = password_file("--cassandra-password-file", path)?;
         config.credentials = Some(cassandra::Credentials { username: username.clone(), password });
         if args.cassandra_tls_ca.is_none() {
             warnings.push("the Cassandra password travels in clear text: set --cassandra-tls-ca".to_owned());
@@ -148,12 +155,64 @@ fn tls_flag_of(error: &cassandra::TlsError, tls: &cassandra::Tls) -> &'static st
     }
 }
 
+fn mongodb_config(args: &StoreArgs, warnings: &mut Vec<String>) -> Result<StoreConfig, BadConfig> {
+    let (username, password_file) = (&args.mongodb_username, &args.mongodb_password_file);
+    both("--mongodb-username", username, "--mongodb-password-file", password_file)?;
+    let Some(uri) = &args.mongodb_uri else {
+        return Err(BadConfig::at("--mongodb-uri", "must be given, such as mongodb://db1,db2,db3/?replicaSet=rs0"));
+    };
+    let mut config = mongodb::Config::new(uri.clone(), args.mongodb_database.clone());
+    config.retry_writes = args.mongodb_retry_writes;
+    config.request_timeout = args.mongodb_request_timeout;
+    config.credentials = match (args.mongodb_auth, username, password_file) {
+        (Some(mongodb::Authentication::X509), Some(_), _) => {
+            return Err(BadConfig::at("--mongodb-username", "is not used with x509: the certificate says who we are"));
+        }
+        (Some(mongodb::Authentication::X509), ..) => Some(mongodb::Credentials::X509),
+        (_, Some(username), Some(path)) => Some(mongodb::Credentials::Password {
+            username: username.clone(),
+            password: self::password_file("--mongodb-password-file", path)?,
+            auth_database: args.mongodb_auth_database.clone(),
+        }),
+        (Some(mongodb::Authentication::Scram), ..) => {
+            return Err(BadConfig::at("--mongodb-auth", "scram needs --mongodb-username and --mongodb-password-file"));
+        }
+        _ => None,
+    };
+    let tls = mongodb::Tls { ca_file: args.mongodb_tls_ca.clone(), identity_file: args.mongodb_tls_cert_key.clone() };
+    if tls.ca_file.is_some() || tls.identity_file.is_some() {
+        tls.check().map_err(|error| {
+            let is_ca = tls.ca_file.as_deref() == Some(error.path());
+            BadConfig::at(if is_ca { "--mongodb-tls-ca" } else { "--mongodb-tls-cert-key" }, error)
+        })?;
+        config.tls = Some(tls);
+    }
+    config.validate().map_err(|error| {
+        let flag = match &error {
+            mongodb::ConfigError::Database => "--mongodb-database",
+            mongodb::ConfigError::Timeout => "--mongodb-request-timeout",
+            mongodb::ConfigError::X509 => "--mongodb-tls-cert-key",
+            _ => "--mongodb-uri",
+        };
+        BadConfig::at(flag, error)
+    })?;
+    warnings.extend(config.warnings());
+    Ok(StoreConfig::Mongodb(Box::new(config)))
+}
+
 fn both<A, B>(a_name: &str, a: &Option<A>, b_name: &str, b: &Option<B>) -> Result<(), BadConfig> {
     match (a, b) {
         (Some(_), None) => Err(BadConfig::at(a_name, format!("needs {b_name} beside it"))),
         (None, Some(_)) => Err(BadConfig::at(b_name, format!("needs {a_name} beside it"))),
         _ => Ok(()),
     }
+}
+
+/// The password in a file, without the white space at its end.
+fn password_file(flag: &str, path: &Path) -> Result<String, BadConfig> {
+    let password = secret_file(flag, path, PASSWORD_BYTES_MAX)?;
+    String::from_utf8(password.trim_ascii_end().to_vec())
+        .map_err(|_| BadConfig::at(flag, format!("{} is not UTF-8", path.display())))
 }
 
 /// The content of a small file that holds a secret.
