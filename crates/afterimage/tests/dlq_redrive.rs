@@ -6,6 +6,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
+use aws_sdk_sqs::types::MessageAttributeValue;
 use serde_json::{Value, json};
 use support::dlq::{dlq, dlq_json, entries, work};
 use support::sqs::Queues;
@@ -115,6 +116,36 @@ async fn killed_between_sending_and_deleting_nothing_is_lost_and_nothing_doubled
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_throttles_is_asked_again() {
+    let (folder, queues) = (tempfile::tempdir().unwrap(), Queues::start().await);
+    let ids = dead_letters(folder.path(), &queues, 12).await;
+    std::fs::write(folder.path().join("afterimage.toml"), RULE).unwrap();
+    queues.endpoint.set_faults("throttle=1@SendMessageBatch#1..3,error-503=1@SendMessageBatch#4..5".parse().unwrap());
+    assert_eq!(dlq_json(folder.path(), &queues, &["redrive", "--queue-url", &queues.changes], 0)["sent"], 12);
+    assert_eq!(queues.counts(&queues.dead).await, (0, 0));
+    work(folder.path(), &queues);
+    assert_in_trail(folder.path(), 12, &ids);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_no_room_takes_nobodys_place_among_the_first() {
+    let (folder, queues) = (tempfile::tempdir().unwrap(), Queues::start().await);
+    for no in 0..12 {
+        let mut send = queues.client.send_message().queue_url(&queues.dead).message_body(keyless(no));
+        for attribute in 0..if no % 2 == 0 { 10 } else { 0 } {
+            let value = MessageAttributeValue::builder().data_type("String").string_value("v").build().unwrap();
+            send = send.message_attributes(format!("a{attribute}"), value);
+        }
+        send.send().await.unwrap();
+    }
+    work(folder.path(), &queues); // makes the store; finds nothing
+    let redrive = ["redrive", "--queue-url", &queues.changes, "--stop-after", "6"];
+    let report = dlq_json(folder.path(), &queues, &redrive, 6);
+    assert_eq!((&report["sent"], &report["failed"]), (&json!(6), &json!(6)));
+    assert_eq!(queues.counts(&queues.dead).await, (6, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn told_to_stop_it_gives_back_what_it_holds() {
     let (folder, queues) = (tempfile::tempdir().unwrap(), Queues::start().await);
     dead_letters(folder.path(), &queues, 60).await;
@@ -140,7 +171,7 @@ async fn a_letter_without_room_for_its_origin_stays_and_can_be_stored_from_here(
     work(folder.path(), &queues);
     let mut send = queues.client.send_message().queue_url(&queues.dead).message_body(keyless(0));
     for n in 0..10 {
-        let value = aws_sdk_sqs::types::MessageAttributeValue::builder().data_type("String").string_value("v");
+        let value = MessageAttributeValue::builder().data_type("String").string_value("v");
         send = send.message_attributes(format!("a{n}"), value.build().unwrap());
     }
     let id = send.send().await.unwrap().message_id.unwrap();

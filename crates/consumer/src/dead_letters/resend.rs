@@ -1,10 +1,17 @@
 //! Sending dead letters back to the queue they came from.
 
+use std::time::Duration;
+
 use super::letter::{Letter, NoRoom};
 use crate::message::Attribute;
 use crate::proof::{Delete, Proof};
-use crate::queue::{BATCH_MAX, ItemError, MESSAGE_BYTES_MAX, QueueError};
+use crate::queue::{BATCH_MAX, ItemError, MESSAGE_BYTES_MAX, QueueError, QueueErrorKind};
 use crate::sqs::SqsQueue;
+
+/// Attempts to send a batch to a queue that throttles, or does not answer.
+const ATTEMPTS: u32 = 4;
+/// Between them, growing.
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// Proof that a letter is in the queue it was sent back to. Only [`send_back`] makes one.
 #[derive(Debug)]
@@ -55,13 +62,15 @@ impl<'a> Resend<'a> {
 }
 
 /// Sends letters to `queue`: for each, in order, the order to delete it where it came from, or why it may not be deleted.
-/// A letter whose sending was not acknowledged may have arrived all the same; sent again, its events are the same ones.
+/// A letter whose sending was not acknowledged may have arrived all the same; sent again, its events are the same ones. So
+/// a call that failed for a reason that passes is repeated, a few times.
 ///
 /// # Errors
 /// The queue could not be called at all, at the first batch; where a later batch fails as a whole, its letters do.
 pub async fn send_back(queue: &SqsQueue, letters: &[Resend<'_>]) -> Result<Vec<Result<Delete, ItemError>>, QueueError> {
     let mut results = Vec::with_capacity(letters.len());
     let mut rest = letters;
+    let mut failures = 0;
     while !rest.is_empty() {
         let (batch, later) = rest.split_at(batch_len(rest));
         match queue.resend(batch).await {
@@ -71,6 +80,11 @@ pub async fn send_back(queue: &SqsQueue, letters: &[Resend<'_>]) -> Result<Vec<R
                     Delete::new(handle, Proof::sent_back(SentBack(())))
                 })
             })),
+            Err(error) if error.kind == QueueErrorKind::Unavailable && failures + 1 < ATTEMPTS => {
+                failures += 1;
+                tokio::time::sleep(PAUSE * failures).await;
+                continue;
+            }
             Err(error) if results.is_empty() => return Err(error),
             Err(error) => results.extend(batch.iter().map(|_| {
                 let code = error.code.clone();
@@ -78,6 +92,7 @@ pub async fn send_back(queue: &SqsQueue, letters: &[Resend<'_>]) -> Result<Vec<R
             })),
         }
         rest = later;
+        failures = 0;
     }
     Ok(results)
 }

@@ -157,7 +157,7 @@ impl Run<'_> {
             if letters.is_empty() {
                 return Ok(());
             }
-            let mut to_send: Vec<&Letter> = Vec::new();
+            let mut to_send: Vec<Resend<'_>> = Vec::new();
             let mut to_store = Vec::new();
             for (letter, facts, reading) in &letters {
                 let is_enough =
@@ -168,7 +168,13 @@ impl Run<'_> {
                 self.report.matched += 1;
                 let has_come_back = self.sent_origins.contains(&facts.origin.message_id);
                 match plan(self.redrive, facts, reading.is_understood(), has_come_back) {
-                    Plan::Send => to_send.push(letter),
+                    Plan::Send => match Resend::new(letter) {
+                        Ok(resend) => to_send.push(resend),
+                        Err(no_room) => {
+                            self.report.failed += 1;
+                            self.report.stays(letter, format!("{no_room}; --into-store can store it"));
+                        }
+                    },
                     plan @ (Plan::Store | Plan::Remove) => to_store.push((letter, plan)),
                     Plan::Skip => self.report.skipped += 1,
                     Plan::NotUnderstood => {
@@ -200,17 +206,7 @@ impl Run<'_> {
     }
 
     /// Sends letters back, and deletes those whose arrival was acknowledged.
-    async fn send(&mut self, look: &mut Look, letters: &[&Letter]) -> anyhow::Result<()> {
-        let mut ready = Vec::new();
-        for letter in letters {
-            match Resend::new(letter) {
-                Ok(resend) => ready.push(resend),
-                Err(no_room) => {
-                    self.report.failed += 1;
-                    self.report.stays(letter, format!("{no_room}; --into-store can store it"));
-                }
-            }
-        }
+    async fn send(&mut self, look: &mut Look, ready: &[Resend<'_>]) -> anyhow::Result<()> {
         let Some(target) = self.target.filter(|_| !ready.is_empty()) else { return Ok(()) };
         if self.redrive.dry_run {
             self.report.sent += ready.len() as u64;
@@ -218,7 +214,7 @@ impl Run<'_> {
         }
         // A call without an answer may have delivered them: should they come back, they are known.
         self.sent_origins.extend(ready.iter().map(|resend| resend.letter().origin().message_id));
-        let results = match send_back(target, &ready).await {
+        let results = match send_back(target, ready).await {
             Ok(results) => results,
             Err(error) => bail!("the queue they came from: {error}"),
         };
