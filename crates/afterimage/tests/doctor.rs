@@ -105,6 +105,11 @@ async fn a_queue_that_is_not_there_and_a_schema_that_is_not_are_told_apart() {
     assert_eq!(code, 5);
     find(&findings, "failure", "queue", "NonExistentQueue");
     find(&findings, "failure", "store", "not a database");
+    // Nor are dead letters that are not there taken for a permission that is missing, or one that is granted.
+    let (_, findings) = examined(folder.path(), &["--queue-url", &queues.changes, "--dlq-url", &missing]);
+    find(&findings, "failure", "dead letters", "NonExistentQueue");
+    let may = find(&findings, "ok", "permissions", "this identity may");
+    assert_eq!(may["found"], "this identity may receive, delete, and change visibility");
 }
 
 #[test]

@@ -89,6 +89,7 @@ impl Looker {
         let change = self.sqs.change_message_visibility_batch().queue_url(queue_url);
         let change = change.set_entries(entry.ok().map(|entry| vec![entry]));
         findings.extend(denied("sqs:ChangeMessageVisibility", change.send().await));
+        let mut may = "receive, delete, and change visibility";
         if let Some(dlq_url) = dlq_url {
             let is_fifo = dlq_url.ends_with(".fifo");
             let entry = SendMessageBatchRequestEntry::builder()
@@ -99,13 +100,15 @@ impl Looker {
                 .build();
             let send =
                 self.sqs.send_message_batch().queue_url(dlq_url).set_entries(entry.ok().map(|entry| vec![entry]));
-            findings.extend(denied("sqs:SendMessage on the dead-letter queue", send.send().await));
+            let sent = send.send().await;
+            // That a queue is not there is said already, and no permission would help.
+            if !sent.as_ref().is_err_and(|error| is_missing(&explain(error))) {
+                may = "receive, delete, change visibility, and send dead letters";
+                findings.extend(denied("sqs:SendMessage on the dead-letter queue", sent));
+            }
         }
         if findings.is_empty() {
-            findings.push(Finding::ok(
-                check,
-                "this identity may receive, delete, change visibility, and send dead letters",
-            ));
+            findings.push(Finding::ok(check, format!("this identity may {may}")));
         }
         findings
     }
@@ -114,7 +117,10 @@ impl Looker {
     pub(crate) async fn topic(&self, topic_arn: &str, queue: &QueueFacts, is_narrowed: bool) -> Vec<Finding> {
         match self.subscription(topic_arn, &queue.arn).await {
             Ok(subscription) => subscription.judge(topic_arn, queue, is_narrowed),
-            Err(error) => vec![unreadable("topic", &error)],
+            Err(error) => {
+                let finding = unreadable("topic", &error);
+                vec![Finding { found: format!("{topic_arn}: {}", finding.found), ..finding }]
+            }
         }
     }
 
@@ -146,9 +152,13 @@ impl Looker {
     }
 }
 
+fn is_missing(error: &QueueError) -> bool {
+    matches!(error.code.as_str(), "QueueDoesNotExist" | "NonExistentQueue")
+}
+
 fn unreadable(check: &'static str, error: &QueueError) -> Finding {
     let change = match error.code.as_str() {
-        "QueueDoesNotExist" | "NonExistentQueue" => "correct the URL, region and account, or make the queue",
+        _ if is_missing(error) => "correct the URL, region and account, or make the queue",
         "NotFound" | "NotFoundException" => "correct the ARN of the topic",
         code if code.contains("AccessDenied")
             || code == "AuthorizationError"
@@ -159,6 +169,7 @@ fn unreadable(check: &'static str, error: &QueueError) -> Finding {
         }
         "NoCredentials" => "see where the AWS SDK looks for credentials",
         _ if error.kind == QueueErrorKind::Misconfigured => "correct region, endpoint and credentials",
+        code if code.contains("Throttl") => "run the doctor again: others call so often that SQS or SNS refuses",
         _ => "check the endpoint and the network between",
     };
     Finding::failure(check, error.to_string(), change)
