@@ -4,10 +4,15 @@ use std::io::{self, Write};
 
 /// Prints, and takes a reader that has seen enough (`| head`) for a good end.
 pub(crate) fn print(text: &str) -> io::Result<()> {
+    print_more(text).map(|_| ())
+}
+
+/// Prints, where more may follow. Does anybody read on?
+pub(crate) fn print_more(text: &str) -> io::Result<bool> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        done => done,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        done => done.map(|()| true),
     }
 }
 

@@ -19,7 +19,8 @@ fn bad_configuration_ends_with_64_and_one_line_that_names_the_place() {
     let queue = "--queue-url=http://127.0.0.1:1/1/q";
     for (args, expected) in [
         (&["worker"][..], "--queue-url: must be given, or set as AFTERIMAGE_QUEUE_URL"),
-        (&[], "no command is given"),
+        (&[], "no command is given; `afterimage --help`"),
+        (&["dlq"], "no command is given; `afterimage dlq --help`"),
         (&["wroker"], "did you mean worker?"),
         (&["worker", "--quue-url", "x"], "did you mean --queue-url?"),
         (&["worker", "--queue-url", "q"], "--queue-url: expected a queue URL"),

@@ -136,6 +136,8 @@ async fn nothing_is_left_out_in_silence() {
     let capped = dlq(folder.path(), &queues, &["ls", "--look-max", "12"]);
     assert_eq!(capped.code, 6, "{}", capped.stderr);
     assert!(capped.stderr.contains("looked at 12 of about 25 letters"), "{}", capped.stderr);
+    let narrowed = dlq(folder.path(), &queues, &["ls", "--filter", "reason=no_such"]).stdout;
+    assert!(narrowed.contains("none of the 25 letters that were looked at is meant"), "{narrowed}");
     // Somebody else holds one.
     let held = queues.client.receive_message().queue_url(&queues.dead).send().await.unwrap();
     assert_eq!(held.messages().len(), 1);

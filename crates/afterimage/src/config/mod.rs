@@ -206,7 +206,9 @@ fn stop(error: clap::Error, argv: &[OsString], file: &file::File) -> Stop {
         return Stop::Shown(Box::new(error));
     }
     if matches!(error.kind(), ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand) {
-        return Stop::Bad(BadConfig::new("no command is given; `afterimage --help` lists them"));
+        // Of the two that can be without one.
+        let command = if argv.iter().skip(1).any(|arg| arg == "dlq") { "afterimage dlq" } else { "afterimage" };
+        return Stop::Bad(BadConfig::new(format!("no command is given; `{command} --help` lists them")));
     }
     let is_value = matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation);
     if is_value && let Some(ContextValue::String(usage)) = error.get(ContextKind::InvalidArg) {

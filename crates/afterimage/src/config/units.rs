@@ -64,10 +64,12 @@ where
     T: Clone + FromStr + PartialOrd + fmt::Display + Send + Sync + 'static,
 {
     move |text| {
-        text.parse()
-            .ok()
-            .filter(|count| bounds.contains(count))
-            .ok_or_else(|| format!("expected a whole number from {} to {}", bounds.start(), bounds.end()))
+        text.parse().ok().filter(|count| bounds.contains(count)).ok_or_else(|| {
+            match (bounds.start(), bounds.end().to_string()) {
+                (from, to) if to == u64::MAX.to_string() => format!("expected a whole number, {from} or more"),
+                (from, to) => format!("expected a whole number from {from} to {to}"),
+            }
+        })
     }
 }
 

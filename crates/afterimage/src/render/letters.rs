@@ -1,7 +1,7 @@
 //! Dead letters, for people.
 
 use super::style::{Look, Screen, safe};
-use crate::commands::dlq::{Listed, Report, Shown};
+use crate::commands::dlq::{Coverage, Listed, Report, Shown};
 use crate::config::By;
 use crate::letters::{Facts, UNSAID};
 
@@ -14,7 +14,16 @@ const WIDTH_MAX: usize = 40;
 pub(crate) fn letters(listed: &Listed, by: &[By], screen: &Screen) -> String {
     let mut out = String::new();
     if listed.matched == 0 {
-        return "no dead letters\n".to_owned();
+        // An empty queue, one that hands nothing out, and one of which nothing is meant are three things.
+        return match listed.coverage {
+            Coverage { looked_at: 0, about: 0, .. } => "no dead letters\n".to_owned(),
+            Coverage { looked_at: 0, .. } => "no dead letters to be seen now\n".to_owned(),
+            Coverage { looked_at, .. } => {
+                format!(
+                    "none of the {looked_at} letters that were looked at is meant: --filter, --from and --to narrow\n"
+                )
+            }
+        };
     }
     let has_trail = listed.kinds.iter().any(|kind| kind.in_trail.is_some());
     let mut titles = vec!["LETTERS".to_owned()];
@@ -158,7 +167,7 @@ pub(crate) fn redriven(report: &Report, queue_url: Option<&str>, screen: &Screen
         }
     }
     if out.is_empty() {
-        out.push_str("no letters were meant\n");
+        out.push_str(if report.matched == 0 { "no letters were meant\n" } else { "nothing was done\n" });
     }
     if !report.stayed.is_empty() {
         out.push('\n');

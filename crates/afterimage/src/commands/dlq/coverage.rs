@@ -14,10 +14,10 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
 /// What was looked at, of what there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Coverage {
-    pub(super) looked_at: usize,
+pub(crate) struct Coverage {
+    pub(crate) looked_at: usize,
     /// Letters in the queue, as far as SQS knows.
-    pub(super) about: u64,
+    pub(crate) about: u64,
     pub(super) is_complete: bool,
     #[serde(skip)]
     end: Option<LookEnd>,

@@ -50,7 +50,10 @@ pub(super) async fn run(look: &mut Look, desk: &Desk, stop_after: u64) -> anyhow
                 break 'letters;
             }
             if desk.selection.includes(facts) {
-                output::print(&line(letter, facts)?)?;
+                // Whoever has seen enough (`| head`) is not kept waiting for the rest of the queue.
+                if !output::print_more(&line(letter, facts)?)? {
+                    return Ok(Outcome::Done);
+                }
                 items += 1;
             }
         }

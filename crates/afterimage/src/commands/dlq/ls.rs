@@ -18,7 +18,7 @@ const KINDS_MAX: usize = 1_000;
 #[derive(Debug, Serialize)]
 pub(crate) struct Listed {
     #[serde(flatten)]
-    coverage: Coverage,
+    pub(crate) coverage: Coverage,
     /// Letters that are meant.
     pub(crate) matched: usize,
     /// Their kinds, the commonest first.
