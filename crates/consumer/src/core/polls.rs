@@ -28,6 +28,7 @@ pub(super) struct Polls {
     pub(super) resume_at: Time,
     empty_streak: u32,
     sparse_streak: u32,
+    /// Receives that failed in a row.
     failures: u32,
     /// What a receive may bring, by those seen lately.
     bytes_expected: usize,
@@ -127,7 +128,6 @@ impl Core {
                     actions.push(Action::Note(Note::ReceiveFailed { error }));
                 }
                 self.polls.failures = self.polls.failures.saturating_add(1);
-                self.polls.quiet_since = None;
                 let pause = super::backoff(&mut self.rng, self.polls.failures);
                 self.polls.restart(now + pause);
             }
@@ -172,7 +172,10 @@ impl Core {
     pub(super) fn idle_check_at(&self) -> Option<Time> {
         let window = self.limits.exit_when_idle?;
         let quiet_since = self.polls.quiet_since?;
-        let asks = matches!(self.phase, Phase::Running) && self.held.is_empty() && !self.counting;
+        // A failed receive tells nothing: the queue is not called empty on it, but what came meanwhile would still be there
+        // for the next one, or counted as held, so the time before it counts.
+        let last_answered = self.polls.failures == 0;
+        let asks = matches!(self.phase, Phase::Running) && self.held.is_empty() && !self.counting && last_answered;
         asks.then(|| (quiet_since + window).max(self.count_at))
     }
 

@@ -77,8 +77,8 @@ impl Core {
         }
     }
 
-    /// Puts a message first that a probe may be made with. One that failed while others were answered would tell of itself
-    /// and not of the store.
+    /// Puts a message first that a probe may be made with. One that failed alone, or while others were answered, might tell
+    /// of itself and not of the store.
     fn put_unsuspected_first(&mut self) -> bool {
         let is_fit = |token| {
             self.is_queued(token, Step::Store)
@@ -92,7 +92,7 @@ impl Core {
         true
     }
 
-    /// Did the store leave it unanswered while it answered for others?
+    /// Did the store leave it unanswered, alone or while it answered for others?
     fn is_suspect(&self, token: Token) -> bool {
         self.held.get(&token).is_some_and(|held| held.tries > 0)
     }
@@ -185,6 +185,7 @@ impl Core {
         // These alone show no outage: else one failing message, tried again alone, would stop the whole worker.
         let is_probe = matches!(self.store, StoreState::Down { probe, .. } if probe == Some(call));
         let suspects_only = !is_probe && parts.iter().all(|(token, _)| self.is_suspect(*token));
+        let alone = parts.len() == 1;
         let mut results = results.into_iter();
         let mut still_owing = Vec::new();
         for (token, entries) in parts {
@@ -197,7 +198,14 @@ impl Core {
         match reason {
             Some(reason) if !answered && !suspects_only => {
                 self.store_failed(now, call, reason, actions);
-                still_owing.into_iter().for_each(|token| self.enqueue(now, token, Step::Store));
+                for token in still_owing {
+                    // What failed alone may tell of itself only: were it the next probe too, one message could keep a store
+                    // that works from all others.
+                    if let Some(held) = self.held.get_mut(&token).filter(|_| alone) {
+                        held.tries = held.tries.saturating_add(1);
+                    }
+                    self.enqueue(now, token, Step::Store);
+                }
             }
             _ => {
                 if answered || reason.is_none() {

@@ -160,12 +160,14 @@ fn in_an_outage_the_leases_of_whole_groups_are_kept_and_the_order_with_them() {
         let probes = stores(&rig);
         assert!(probes.iter().all(|probe| *probe == ["a0"]), "{probes:?}");
         rig.answer_stores();
+        rig.answer_pings();
         rig.extend_all();
     }
     assert!(rig.releases().is_empty(), "no message is to blame, and no receive count is burnt");
     rig.store.set_down(false);
     for _ in 0..20 {
         rig.pass(SECOND);
+        rig.answer_pings();
         rig.answer_stores();
         rig.delete_all();
     }

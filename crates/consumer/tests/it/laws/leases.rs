@@ -21,11 +21,13 @@ fn work_that_outlasts_its_lease_keeps_it() {
     rig.receive_next(messages(1));
     for _ in 0..10 {
         rig.pass(SECOND * 30);
+        rig.answer_pings();
         rig.answer_stores();
         assert_eq!(rig.extend_all(), 1, "past half of its life a lease is extended");
     }
     rig.store.leave_unanswered(&[]);
     rig.pass(SECOND * 6);
+    rig.answer_pings();
     rig.answer_stores();
     assert_eq!(rig.delete_all(), 1);
 }

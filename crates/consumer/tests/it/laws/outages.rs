@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use afterimage_consumer::{Action, CallId, Input, Limits, Note};
+use afterimage_consumer::{Action, CallId, Input, Limits, Message, Note, QueueKind};
 
 use super::{SECOND, limits, messages};
 use crate::fakes::message;
@@ -37,9 +37,11 @@ fn in_an_outage_polling_stops_and_one_entry_at_a_time_probes() {
     for call in rig.receives() {
         rig.receive(call, Vec::new());
     }
-    let before = rig.store.appends();
+    let (before, mut pings) = (rig.store.appends(), 0);
     for _ in 0..600 {
         rig.pass(Duration::from_millis(100));
+        pings += rig.actions.iter().filter(|action| matches!(action, Action::Ping { .. })).count();
+        rig.answer_pings();
         for entries in rig.actions.iter().filter_map(|action| match action {
             Action::Store { entries, .. } => Some(entries.len()),
             _ => None,
@@ -50,7 +52,7 @@ fn in_an_outage_polling_stops_and_one_entry_at_a_time_probes() {
         assert!(rig.receives().is_empty());
         rig.extend_all();
     }
-    assert!((10..=40).contains(&(rig.store.appends() - before)));
+    assert!((10..=40).contains(&(rig.store.appends() - before + pings)));
     assert!(rig.notes().iter().any(|note| matches!(note, Note::StoreDown { .. })));
     assert_eq!(rig.core.books().in_flight, 10, "no message is to blame");
 }
@@ -64,6 +66,7 @@ fn after_an_outage_the_work_goes_on_within_seconds() {
     rig.receives();
     for _ in 0..300 {
         rig.pass(SECOND);
+        rig.answer_pings();
         rig.answer_stores();
         rig.extend_all();
     }
@@ -71,6 +74,7 @@ fn after_an_outage_the_work_goes_on_within_seconds() {
     let back = rig.now;
     while rig.core.books().deleted < 10 {
         rig.pass(Duration::from_millis(50));
+        rig.answer_pings();
         rig.answer_stores();
         rig.delete_all();
         assert!(rig.now - back < SECOND * 8, "still waiting");
@@ -119,6 +123,7 @@ fn leases_are_kept_through_an_outage() {
     let mut extended = 0;
     for _ in 0..600 {
         rig.pass(SECOND);
+        rig.answer_pings();
         rig.answer_stores();
         extended += rig.extend_all();
     }
@@ -216,8 +221,60 @@ fn a_call_that_nobody_answers_is_an_unknown_outcome() {
     rig.tell(Input::Lost { call });
     assert_eq!(rig.core.books().pending, 1);
     rig.pass(SECOND * 5);
+    rig.answer_pings();
     assert_eq!(rig.answer_stores(), 1);
     assert_eq!(rig.delete_all(), 1);
+}
+
+#[test]
+fn one_message_that_is_never_answered_keeps_a_store_that_works_from_nobody() {
+    for kind in [QueueKind::Standard, QueueKind::Fifo] {
+        let mut rig = Rig::new(Limits { kind, ..limits() });
+        rig.store.leave_unanswered(&["e0"]);
+        let of = |n: usize| Message { group_id: Some(n.to_string()), ..message(&format!("m{n}"), &format!("e{n}"), 1) };
+        // Nothing else is held: its write is the only sign of life, and there is none.
+        rig.receive_next(vec![of(0)]);
+        rig.store();
+        assert!(rig.core.status().store.is_some_and(|status| status.is_err()), "it might be an outage");
+        for call in rig.receives() {
+            rig.receive(call, Vec::new());
+        }
+        let mut next = 1;
+        for _ in 0..120 {
+            rig.pass(SECOND);
+            rig.answer_pings();
+            rig.answer_stores();
+            rig.extend_all();
+            rig.delete_all();
+            for call in rig.receives() {
+                rig.receive(call, vec![of(next)]);
+                next += 1;
+            }
+        }
+        assert!(rig.core.books().deleted > 80, "{kind:?}: {:?}", rig.core.books());
+        assert_eq!(rig.core.status().store, Some(Ok(())), "{kind:?}");
+        assert!(!rig.store.has("e0"));
+    }
+}
+
+#[test]
+fn a_store_that_answers_pings_and_stores_nothing_is_still_down_and_little_is_taken_in() {
+    let mut rig = Rig::new(limits());
+    let ids: Vec<String> = (0..2_000).map(|n| format!("e{n}")).collect();
+    rig.store.leave_unanswered(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut next = 0;
+    for _ in 0..600 {
+        rig.pass(SECOND);
+        rig.answer_pings();
+        rig.answer_stores();
+        rig.extend_all();
+        for call in rig.receives() {
+            rig.receive(call, (next..next + 10).map(|n| message(&format!("m{n}"), &format!("e{n}"), 1)).collect());
+            next += 10;
+        }
+    }
+    assert!(next <= 300, "{next} messages taken in ten minutes");
+    assert_eq!(rig.core.books().in_flight, next as u64, "no message is to blame");
 }
 
 #[test]

@@ -204,6 +204,32 @@ fn it_ends_when_idle_only_after_silence_with_nothing_held_and_a_queue_that_count
 }
 
 #[test]
+fn a_failed_receive_neither_ends_a_worker_nor_starts_its_silence_again() {
+    let mut rig = Rig::new(Limits { exit_when_idle: Some(SECOND * 5), ..limits() });
+    rig.pass(SECOND);
+    rig.receive_next(Vec::new());
+    let fail = |rig: &mut Rig| {
+        rig.pass(SECOND);
+        for call in rig.receives() {
+            rig.tell(Input::Received { call, leased_at: rig.now, result: Err(unreachable_queue()) });
+        }
+    };
+    fail(&mut rig);
+    rig.pass(SECOND);
+    rig.receive_next(Vec::new());
+    fail(&mut rig);
+    rig.pass(SECOND * 10);
+    assert_eq!(count(&mut rig, Counts::default()), 0, "the last receive told nothing");
+    // What had come meanwhile would be here.
+    rig.receive_next(Vec::new());
+    assert_eq!(count(&mut rig, Counts::default()), 1);
+    for call in rig.receives() {
+        rig.receive(call, Vec::new());
+    }
+    assert_eq!(rig.finish(), Some(Finish::Idle));
+}
+
+#[test]
 fn what_comes_with_the_last_receive_is_not_lost_to_idleness() {
     let mut rig = Rig::new(Limits { exit_when_idle: Some(SECOND * 5), ..limits() });
     rig.pass(SECOND * 5);
