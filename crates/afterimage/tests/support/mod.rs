@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 pub(crate) mod dlq;
+pub(crate) mod fifo;
 pub(crate) mod http;
+pub(crate) mod poison;
 pub(crate) mod proxy;
 pub(crate) mod refusal;
 pub(crate) mod sqs;

@@ -53,15 +53,8 @@ impl Queues {
         }
     }
 
-    /// What SQS counts: messages that are visible, and those somebody holds.
     pub(crate) async fn counts(&self, url: &str) -> (u64, u64) {
-        let names = [
-            QueueAttributeName::ApproximateNumberOfMessages,
-            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
-        ];
-        let asked = self.client.get_queue_attributes().queue_url(url).set_attribute_names(Some(names.to_vec())).send();
-        let counts: HashMap<_, _> = asked.await.unwrap().attributes.unwrap();
-        (counts[&names[0]].parse().unwrap(), counts[&names[1]].parse().unwrap())
+        counts(&self.client, url).await
     }
 
     /// Every dead letter, with all its attributes.
@@ -76,4 +69,13 @@ impl Queues {
             letters.extend(answer);
         }
     }
+}
+
+/// What SQS counts: messages that are visible, and those somebody holds.
+pub(crate) async fn counts(client: &Client, url: &str) -> (u64, u64) {
+    let names =
+        [QueueAttributeName::ApproximateNumberOfMessages, QueueAttributeName::ApproximateNumberOfMessagesNotVisible];
+    let asked = client.get_queue_attributes().queue_url(url).set_attribute_names(Some(names.to_vec())).send();
+    let counts: HashMap<_, _> = asked.await.unwrap().attributes.unwrap();
+    (counts[&names[0]].parse().unwrap(), counts[&names[1]].parse().unwrap())
 }
