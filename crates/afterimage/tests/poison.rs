@@ -2,7 +2,6 @@
 //! reason. What is good is stored once, what is not lies among the dead letters once, whole, with the reason; nothing
 //! else is anywhere (design §5.3). On FIFO queues the letters of a group stand in its order, and keep its name.
 
-#![allow(clippy::print_stdout, reason = "a skipped test says so")]
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod support;

@@ -22,6 +22,7 @@ impl FifoQueues {
     }
 
     /// Nothing when skipping was asked for. Not having a server is a failure: silence would look like success.
+    #[allow(clippy::print_stdout, reason = "a skipped test says so")]
     pub(crate) async fn on_elasticmq() -> Option<Self> {
         if let Ok(endpoint) = std::env::var("AFTERIMAGE_TEST_SQS_ENDPOINT") {
             return Some(Self::at(&endpoint).await);

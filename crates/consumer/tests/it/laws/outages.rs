@@ -151,6 +151,7 @@ fn entries_whose_fate_is_unknown_are_stored_again_and_once() {
 fn give_back_and_receive_again(rig: &mut Rig, waiting: CallId, count: usize) {
     while rig.releases_held() < count {
         rig.pass(SECOND);
+        rig.answer_pings();
         rig.answer_stores();
         rig.extend_all();
     }
@@ -172,6 +173,7 @@ fn what_is_given_back_and_comes_straight_here_again_is_in_a_group_once() {
     let mut stored = Vec::new();
     for _ in 0..10 {
         rig.pass(SECOND);
+        rig.answer_pings();
         stored.extend(rig.groups());
         rig.answer_stores();
     }
