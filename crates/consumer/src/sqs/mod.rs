@@ -34,8 +34,9 @@ pub use error::explain;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// For the answer to a call that does not wait, each attempt.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// For the answer to a receive, beyond the time that the queue was asked to wait: the client must not give up first.
-const RECEIVE_MARGIN: Duration = Duration::from_secs(10);
+/// For the answer to a receive, beyond the time that the queue was asked to wait: the client must not give up first. No
+/// longer, since a connection that was cut without a word brings nothing, and is not found out, until this is over.
+const RECEIVE_MARGIN: Duration = Duration::from_secs(5);
 /// For a whole receive, beyond the wait: a body waits for room in memory and then crosses the network.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
