@@ -112,8 +112,9 @@ impl Backing {
         }
     }
 
+    /// A cluster of several nodes is a test's own and goes as a whole.
     pub(super) async fn remove(&self) {
-        if let StoreKind::Cassandra { nodes, .. } = &self.kind {
+        if let StoreKind::Cassandra { nodes, copies: 1 } = &self.kind {
             let session = SessionBuilder::new().known_nodes(nodes).build().await.unwrap();
             session.query_unpaged(format!("DROP KEYSPACE {}", self.place), ()).await.unwrap();
         }
