@@ -28,6 +28,11 @@ fn cassandra() -> Option<StoreKind> {
     Some(StoreKind::Cassandra { nodes: vec![node], copies: 1 })
 }
 
+/// The MongoDB-wire server that all tests share; none when tests are to do without servers.
+fn mongodb() -> Option<StoreKind> {
+    Some(StoreKind::Mongodb { uri: server(Need::Mongodb)? })
+}
+
 /// What CI does not run says so.
 fn is_asked_for(name: &str) -> bool {
     let is_asked_for = Form::asked_for() != Form::Ci;

@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use afterimage_tests::{Form, Mode, Plan, Rig, StoreKind, disk_of};
 
-use super::{cassandra, is_asked_for, plan};
+use super::{cassandra, is_asked_for, mongodb, plan};
 
 /// A fault of the line to Cassandra, again and again.
 async fn on_the_line(name: &'static str, fault: &'static str, mode: Mode, seconds: f64) {
     let Some(store) = cassandra() else { return };
+    on_the_line_to(store, name, fault, mode, seconds).await;
+}
+
+async fn on_the_line_to(store: StoreKind, name: &'static str, fault: &'static str, mode: Mode, seconds: f64) {
     let mut rig = Rig::start(Plan { store, ..plan(name, fault) }).await;
     while rig.is_sending() {
         let pause = 0.5 + rig.rng.f64();
@@ -36,6 +40,17 @@ async fn cut_off_from_the_store() {
 async fn the_store_answers_no_more_and_does_what_it_is_asked() {
     let name = "the_store_answers_no_more_and_does_what_it_is_asked";
     on_the_line(name, "writes go through, answers of the store are swallowed for 4 s", Mode::SwallowAnswers, 4.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mongodb_answers_no_more_and_does_what_it_is_asked() {
+    let name = "mongodb_answers_no_more_and_does_what_it_is_asked";
+    if !is_asked_for(name) {
+        return;
+    }
+    let Some(store) = mongodb() else { return };
+    let fault = "writes go through, answers of the store are swallowed for 4 s";
+    on_the_line_to(store, name, fault, Mode::SwallowAnswers, 4.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use afterimage_failpoint::Point;
 use afterimage_tests::{LEASE, Need, Plan, QueueKind, Rig, StoreKind, server};
 
-use super::{cassandra, is_asked_for, plan, sqlite};
+use super::{cassandra, is_asked_for, mongodb, plan, sqlite};
 
 /// Every few hundred milliseconds, as long as there is load.
 async fn kill_at_random(plan: Plan) {
@@ -37,6 +37,13 @@ async fn killed_at_random_on_cassandra_and_elasticmq() {
     let (Some(store), Some(endpoint)) = (cassandra(), server(Need::Sqs)) else { return };
     let plan = plan("killed_at_random_on_cassandra_and_elasticmq", "SIGKILL of a worker every 200 to 700 ms");
     kill_at_random(Plan { store, queue: QueueKind::ElasticMq(endpoint), ..plan }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_random_on_mongodb() {
+    let Some(store) = mongodb() else { return };
+    let plan = plan("killed_at_random_on_mongodb", "SIGKILL of a worker every 200 to 700 ms");
+    kill_at_random(Plan { store, ..plan }).await;
 }
 
 /// Each place in turn: a worker ends there, its successor has the next place.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use afterimage_store::Store;
 use afterimage_store_cassandra::{CassandraStore, Config};
+use afterimage_store_mongodb::MongoStore;
 use afterimage_store_sqlite::{Options, SqliteStore};
 use scylla::client::session_builder::SessionBuilder;
 use uuid::Uuid;
@@ -31,6 +32,11 @@ pub enum StoreKind {
         /// Copies of each row.
         copies: u32,
     },
+    /// MongoDB, or what speaks its protocol.
+    Mongodb {
+        /// Its connection string.
+        uri: String,
+    },
 }
 
 /// A store, ready to be written to, and the proxy before it where it is reached over the network and has one node.
@@ -55,7 +61,14 @@ impl Backing {
                     // A driver finds the other nodes by itself: around any proxy.
                     _ => None,
                 };
-                (format!("faults_{}", Uuid::new_v4().simple()), proxy)
+                (unique(), proxy)
+            }
+            StoreKind::Mongodb { uri } => {
+                let proxy = match one_node(uri) {
+                    Some(node) => Some(Proxy::start(node).await),
+                    None => None,
+                };
+                (unique(), proxy)
             }
         };
         let backing = Self { kind, place, proxy };
@@ -71,6 +84,7 @@ impl Backing {
             StoreKind::Sqlite { .. } => "sqlite",
             StoreKind::Cassandra { copies: 1, .. } => "cassandra",
             StoreKind::Cassandra { .. } => "cassandra × 3",
+            StoreKind::Mongodb { .. } => "mongodb",
         }
     }
 
@@ -86,11 +100,23 @@ impl Backing {
                 "--cassandra-request-timeout",
                 REQUEST_TIMEOUT,
             ],
+            StoreKind::Mongodb { .. } => vec![
+                "--store",
+                "mongodb",
+                "--mongodb-database",
+                &self.place,
+                "--mongodb-request-timeout",
+                REQUEST_TIMEOUT,
+            ],
         };
         let mut args: Vec<String> = args.into_iter().map(str::to_owned).collect();
         if let StoreKind::Cassandra { nodes, .. } = &self.kind {
             let nodes = self.proxy.as_ref().map_or_else(|| nodes.join(","), Proxy::address);
             args.extend(["--cassandra-nodes".to_owned(), nodes]);
+        }
+        if let StoreKind::Mongodb { uri } = &self.kind {
+            let through = |proxy: &Proxy| format!("mongodb://{}/?directConnection=true", proxy.address());
+            args.extend(["--mongodb-uri".to_owned(), self.proxy.as_ref().map_or_else(|| uri.clone(), through)]);
         }
         args
     }
@@ -109,6 +135,11 @@ impl Backing {
                 config.connect_timeout = Duration::from_secs(60);
                 Arc::new(CassandraStore::new(config).unwrap())
             }
+            StoreKind::Mongodb { uri } => {
+                let mut config = afterimage_store_mongodb::Config::new(uri.clone(), self.place.clone());
+                config.request_timeout = Duration::from_secs(20);
+                Arc::new(MongoStore::new(config).unwrap())
+            }
         }
     }
 
@@ -118,5 +149,20 @@ impl Backing {
             let session = SessionBuilder::new().known_nodes(nodes).build().await.unwrap();
             session.query_unpaged(format!("DROP KEYSPACE {}", self.place), ()).await.unwrap();
         }
+        if let StoreKind::Mongodb { uri } = &self.kind {
+            let client = mongodb::Client::with_uri_str(uri).await.unwrap();
+            client.database(&self.place).drop().await.unwrap();
+        }
     }
+}
+
+/// A name that no other run has.
+fn unique() -> String {
+    format!("faults_{}", Uuid::new_v4().simple())
+}
+
+/// The `host:port` of a connection string that names one node and no credentials.
+fn one_node(uri: &str) -> Option<&str> {
+    let hosts = uri.strip_prefix("mongodb://")?.split(['/', '?']).next()?;
+    (!hosts.contains([',', '@'])).then_some(hosts)
 }
