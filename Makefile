@@ -29,7 +29,8 @@ faults: ## Real workers, killed, cut off and stalled; LONG=1: 10^5 events each, 
 	@mkdir -p .servers && rm -f $(FAULTS_REPORT)
 	AFTERIMAGE_FAULTS=$(if $(LONG),long,short) AFTERIMAGE_FAULTS_REPORT=$(FAULTS_REPORT) tests/servers/servers.sh with -- \
 	  $(CARGO) test --locked $(FAULTS) --test faults -- --nocapture $(if $(LONG),--test-threads=1) $(ONLY)
-	$(if $(LONG),$(CARGO) run --locked --package afterimage-tests --bin reliability-table $(FAULTS_REPORT) docs/reliability.md)
+	$(if $(LONG)$(TABLE),$(CARGO) run --locked --package afterimage-tests --bin reliability-table \
+	  $(FAULTS_REPORT) docs/reliability.jsonl docs/reliability.md)
 
 # Together, so that the binary gets the fail points that the tests ask for.
 FAULTS := --package afterimage --package afterimage-tests

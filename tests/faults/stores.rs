@@ -9,11 +9,11 @@ use super::{cassandra, is_asked_for, mongodb, plan};
 /// A fault of the line to Cassandra, again and again.
 async fn on_the_line(name: &'static str, fault: &'static str, mode: Mode, seconds: f64) {
     let Some(store) = cassandra() else { return };
-    on_the_line_to(store, name, fault, mode, seconds).await;
+    under_load(Plan { store, ..plan(name, fault) }, mode, seconds).await;
 }
 
-async fn on_the_line_to(store: StoreKind, name: &'static str, fault: &'static str, mode: Mode, seconds: f64) {
-    let mut rig = Rig::start(Plan { store, ..plan(name, fault) }).await;
+async fn under_load(plan: Plan, mode: Mode, seconds: f64) {
+    let mut rig = Rig::start(plan).await;
     while rig.is_sending() {
         let pause = 0.5 + rig.rng.f64();
         rig.pause(pause).await;
@@ -42,6 +42,19 @@ async fn the_store_answers_no_more_and_does_what_it_is_asked() {
     on_the_line(name, "writes go through, answers of the store are swallowed for 4 s", Mode::SwallowAnswers, 4.0).await;
 }
 
+/// Longer than it takes to suspect connections and sessions: attempts to make new ones get lost as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_line_to_the_store_goes_silent() {
+    if !is_asked_for("the_line_to_the_store_goes_silent") {
+        return;
+    }
+    let Some(store) = cassandra() else { return };
+    let fault = "the line to the store is cut without a word for 15 s";
+    // Load enough for all workers when it is back.
+    let plan = Plan { store, events: 10_000, per_s: 400, ..plan("the_line_to_the_store_goes_silent", fault) };
+    under_load(plan, Mode::Silent, 15.0).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn mongodb_answers_no_more_and_does_what_it_is_asked() {
     let name = "mongodb_answers_no_more_and_does_what_it_is_asked";
@@ -50,7 +63,7 @@ async fn mongodb_answers_no_more_and_does_what_it_is_asked() {
     }
     let Some(store) = mongodb() else { return };
     let fault = "writes go through, answers of the store are swallowed for 4 s";
-    on_the_line_to(store, name, fault, Mode::SwallowAnswers, 4.0).await;
+    under_load(Plan { store, ..plan(name, fault) }, Mode::SwallowAnswers, 4.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

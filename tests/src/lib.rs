@@ -15,6 +15,7 @@ mod servers;
 pub use aws::{Aws, Fanout};
 pub use binary::{Afterimage, Finished};
 pub use faults::{
-    Cassandra, Disk, Fault, Fleet, Form, LEASE, Mode, Plan, Proxy, QueueKind, Report, Rig, StoreKind, disk_of, render,
+    Cassandra, Disk, Fault, Fleet, Form, LEASE, Mode, Plan, Proxy, QueueKind, Report, Rig, StoreKind, disk_of, last,
+    render,
 };
 pub use servers::{Need, server};

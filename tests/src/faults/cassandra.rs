@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scylla::client::session_builder::SessionBuilder;
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use super::guard::{Guard, Owed};
@@ -65,13 +66,21 @@ impl Cassandra {
         StoreKind::Cassandra { nodes, copies }
     }
 
-    /// SIGKILL.
+    /// SIGKILL. Returns when the node listens no more: on a busy machine that takes longer than the signal.
     ///
     /// # Panics
-    /// When it cannot be sent.
+    /// When it cannot be sent, or the node goes on.
     pub async fn kill(&self, node: usize) {
         let node = &self.nodes[node];
         run(&node.env, &["kill", &node.folder.display().to_string()]).await;
+        let address = address_of(&node.folder);
+        for attempt in 0.. {
+            if TcpStream::connect(&address).await.is_err() {
+                return;
+            }
+            assert!(attempt < 120, "{address} listens on after SIGKILL");
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
     }
 
     /// Starts a node, or starts it again, and waits until it answers.

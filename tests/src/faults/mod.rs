@@ -18,6 +18,6 @@ pub use disk::{Disk, disk_of};
 pub use fleet::{Fleet, LEASE};
 pub use proxy::{Mode, Proxy};
 pub use queue::QueueKind;
-pub use report::{Report, render};
+pub use report::{Report, last, render};
 pub use rig::{Fault, Form, Plan, Rig};
 pub use store::StoreKind;

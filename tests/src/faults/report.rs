@@ -16,6 +16,10 @@ pub struct Report {
     pub store: String,
     /// And which queue.
     pub queue: String,
+    /// The form of the test: CI, short or long.
+    pub form: String,
+    /// How the workers' binary was built; its path where it was not built with the tests.
+    pub binary: String,
     /// How many workers at once.
     pub workers: usize,
     /// Events sent.
@@ -71,25 +75,32 @@ pub(super) fn here() -> (String, String) {
     (jiff::Zoned::now().date().to_string(), format!("{cpus} cores of {}", model.unwrap_or("an unnamed kind").trim()))
 }
 
-/// The table of `docs/reliability.md`: the last run of each scenario, in the order of the first.
+/// The last run of each scenario in each form, in the order of the first.
 #[must_use]
-pub fn render(reports: &[Report]) -> String {
-    let mut last: Vec<&Report> = Vec::new();
+pub fn last(reports: Vec<Report>) -> Vec<Report> {
+    let mut last: Vec<Report> = Vec::new();
     for report in reports {
-        match last.iter_mut().find(|known| known.name == report.name) {
+        match last.iter_mut().find(|known| known.name == report.name && known.form == report.form) {
             Some(known) => *known = report,
             None => last.push(report),
         }
     }
+    last
+}
+
+/// The table of `docs/reliability.md`.
+#[must_use]
+pub fn render(reports: &[Report]) -> String {
     let mut text = String::from(
-        "| fault | store, queue | events | kills | other faults | redeliveries | lost | doubled | altered | dead letters amiss | recovery s | run s |\n\
-         |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+        "| fault | store, queue | form, binary | events | kills | other faults | redeliveries | lost | doubled | altered | dead letters amiss | recovery s | run s |\n\
+         |---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
-    for report in &last {
+    for report in reports {
         let recovery = report.recovery_s.map_or_else(|| "–".to_owned(), |seconds| format!("{seconds:.1}"));
         let row = [
             report.fault.clone(),
             format!("{}, {}", report.store, report.queue),
+            format!("{}, {}", report.form, report.binary),
             grouped(report.events),
             grouped(report.kills),
             grouped(report.other_faults),
@@ -103,10 +114,10 @@ pub fn render(reports: &[Report]) -> String {
         ];
         writeln!(text, "| {} |", row.join(" | ")).unwrap();
     }
-    let sum = |value: fn(&Report) -> u64| grouped(last.iter().map(|report| value(report)).sum());
+    let sum = |value: fn(&Report) -> u64| grouped(reports.iter().map(|report| value(report)).sum());
     writeln!(
         text,
-        "| **together** | | **{}** | **{}** | **{}** | **{}** | **{}** | **{}** | **{}** | **{}** | | |",
+        "| **together** | | | **{}** | **{}** | **{}** | **{}** | **{}** | **{}** | **{}** | **{}** | | |",
         sum(|report| report.events),
         sum(|report| report.kills),
         sum(|report| report.other_faults),
@@ -117,7 +128,7 @@ pub fn render(reports: &[Report]) -> String {
         sum(|report| report.letters_wrong),
     )
     .unwrap();
-    if let Some(report) = last.first() {
+    if let Some(report) = reports.last() {
         writeln!(text, "\n{}, on {}, seed {}.", report.date, report.machine, report.seed).unwrap();
     }
     text

@@ -48,6 +48,15 @@ impl Form {
             other => panic!("AFTERIMAGE_FAULTS is short, long or not set, not {other}"),
         }
     }
+
+    /// As reports have it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ci => "CI",
+            Self::Short => "short",
+            Self::Long => "long",
+        }
+    }
 }
 
 /// Events of a scenario in the long form.
@@ -253,6 +262,8 @@ impl Rig {
             fault: self.plan.fault.to_owned(),
             store: self.backing.name().to_owned(),
             queue: self.queues.kind.to_owned(),
+            form: Form::asked_for().name().to_owned(),
+            binary: std::env::var("AFTERIMAGE_BIN").unwrap_or_else(|_| built().to_owned()),
             workers: self.plan.workers,
             events: self.events,
             entries: verdict.entries,
@@ -277,4 +288,9 @@ impl Rig {
         drop(self.guard);
         report
     }
+}
+
+/// How the tests were built, and the binary with them.
+const fn built() -> &'static str {
+    if cfg!(debug_assertions) { "debug" } else { "release" }
 }
