@@ -1,11 +1,11 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use afterimage_event::{Op, RecordKey};
 
 use super::order::expected_rows;
 use super::{DIRECTIONS, Suite, Telling, json, moment};
-use crate::{Arrival, Entry, Listing, MemoryStore, RecordQuery, RowRange, Store, TableKey, Trail};
+use crate::{Arrival, Entry, Identity, Listing, MemoryStore, RecordQuery, RowRange, Store, TableKey, Trail};
 
 /// Questions of each kind about each record of a history.
 const QUESTIONS: usize = 5;
@@ -23,7 +23,15 @@ pub async fn random_histories_read_as_the_model_does(suite: &Suite) {
 
 async fn compare(suite: &Suite, tenant: &str, random: &mut fastrand::Rng) {
     let model = MemoryStore::new();
-    let mut told: Vec<Arc<Entry>> = (0..random.usize(20..160)).map(|_| telling(tenant, random).entry()).collect();
+    // One identity is one entry: what a producer tells again, it tells with the same position and expiry.
+    let mut entries: HashMap<(String, Identity), Arc<Entry>> = HashMap::new();
+    let mut told: Vec<Arc<Entry>> = (0..random.usize(20..160))
+        .map(|_| telling(tenant, random).entry())
+        .map(|entry| {
+            let identity = (entry.record.source.clone(), entry.identity.clone());
+            Arc::clone(entries.entry(identity).or_insert(entry))
+        })
+        .collect();
     let again: Vec<_> = (0..20).map(|_| Arc::clone(&told[random.usize(..told.len())])).collect();
     told.extend(again);
     random.shuffle(&mut told);
