@@ -12,10 +12,15 @@ use crate::session::Live;
 use crate::statements::Statements;
 
 /// After failing for so long the session itself is suspected. The driver reconnects by itself when it knows where to;
-/// it does not when all nodes it knew have come back under other addresses.
-const SUSPECT_AFTER: Duration = Duration::from_secs(5);
-/// Pause between attempts to open a session while the old one fails.
-const REOPEN_PAUSE: Duration = Duration::from_secs(5);
+/// it does not when all nodes it knew have come back under other addresses, and pauses for up to 10 s between attempts.
+const SUSPECT_AFTER: Duration = Duration::from_secs(3);
+/// From one attempt to open a session to the next, while the old one fails: shorter than the core's pauses between probes,
+/// so that every probe but the first few comes with an attempt.
+const REOPEN_PAUSE: Duration = Duration::from_secs(2);
+/// First limit of an attempt to open a session beside one that there is. An attempt that was begun while the cluster was
+/// away may hear nothing when it is back, and holds up the probe that made it. The limit grows to `connect_timeout` with a
+/// quarter of the time that calls have failed: a cluster that is slow to answer must get its session at last.
+const REOPEN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Holds the session.
 pub(crate) struct Connection {
@@ -64,7 +69,7 @@ impl Connection {
             return Ok(live);
         }
         *last_attempt = Some(Instant::now());
-        let live = Arc::new(Live::open(&self.config).await?);
+        let live = Arc::new(Live::open(&self.config, limit).await?);
         self.put(Some(Arc::clone(&live)));
         Ok(live)
     }
@@ -79,7 +84,8 @@ impl Connection {
             return None;
         }
         *last_attempt = Some(Instant::now());
-        let live = Arc::new(Live::open(&self.config).await.ok()?);
+        let limit = (self.failing_for() / 4).max(REOPEN_TIMEOUT).min(self.config.connect_timeout);
+        let live = Arc::new(Live::open(&self.config, limit).await.ok()?);
         tracing::info!("opened a new session with the cluster: the old one had gone stale");
         self.put(Some(Arc::clone(&live)));
         self.succeeded();
@@ -99,8 +105,15 @@ impl Connection {
     }
 
     fn is_suspect(&self) -> bool {
-        let since = self.failing_since_ms.load(Ordering::Relaxed);
-        since != 0 && self.now_ms() - since >= SUSPECT_AFTER.as_millis() as u64
+        self.failing_for() >= SUSPECT_AFTER
+    }
+
+    /// Zero while calls succeed.
+    fn failing_for(&self) -> Duration {
+        match self.failing_since_ms.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            since => Duration::from_millis(self.now_ms() - since),
+        }
     }
 
     /// A request was answered.

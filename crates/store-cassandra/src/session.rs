@@ -20,6 +20,12 @@ use crate::statements::Statements;
 /// How long DDL may take to reach every node.
 const SCHEMA_AGREEMENT: Duration = Duration::from_secs(30);
 
+/// How often a connection is asked whether it lives. With the driver's 30 s, and 30 s for the answer, every request on one
+/// that was cut without a word would fail for a minute.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
+/// Longest wait for the answer, or the connection is made anew: a server that pauses to collect garbage keeps its own.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// An open session, and what it has prepared.
 pub(crate) struct Live {
     pub(crate) session: Session,
@@ -27,12 +33,12 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Opens a session; takes `connect_timeout` at most.
-    pub(crate) async fn open(config: &Config) -> Result<Self, StoreError> {
+    /// Opens a session; takes so long at most.
+    pub(crate) async fn open(config: &Config, limit: Duration) -> Result<Self, StoreError> {
         config.validate().map_err(|error| StoreError::Misconfigured { reason: error.to_string() })?;
         let builder = builder(config)?;
         let nodes = config.nodes.join(", ");
-        let session = match tokio::time::timeout(config.connect_timeout, builder.build()).await {
+        let session = match tokio::time::timeout(limit, builder.build()).await {
             Ok(Ok(session)) => session,
             Ok(Err(error)) => {
                 return Err(match Failure::from(&error).into_store() {
@@ -43,7 +49,7 @@ impl Live {
                 });
             }
             Err(_) => {
-                let waited = config.connect_timeout.as_secs();
+                let waited = limit.as_secs();
                 return Err(StoreError::Unavailable { reason: format!("cannot reach {nodes} within {waited} s") });
             }
         };
@@ -88,6 +94,8 @@ fn builder(config: &Config) -> Result<SessionBuilder, StoreError> {
         .known_nodes(config.nodes.iter().filter_map(|node| node_address(node)))
         .default_execution_profile_handle(profile.into_handle())
         .connection_timeout(config.connect_timeout)
+        .keepalive_interval(KEEPALIVE_INTERVAL)
+        .keepalive_timeout(KEEPALIVE_TIMEOUT)
         .schema_agreement_timeout(SCHEMA_AGREEMENT)
         // Token-aware routing needs to know how this keyspace is replicated, and nothing of the others.
         .keyspaces_to_fetch([config.keyspace.clone()])

@@ -14,12 +14,16 @@ use common::{Keyspace, arrival, entry, record};
 
 /// A store that talks through a proxy to a keyspace that is migrated, with short time-outs.
 async fn behind_a_proxy() -> Option<(Keyspace, Proxy, Arc<CassandraStore>)> {
+    behind_a_proxy_with(Duration::from_secs(2)).await
+}
+
+async fn behind_a_proxy_with(request_timeout: Duration) -> Option<(Keyspace, Proxy, Arc<CassandraStore>)> {
     let keyspace = Keyspace::new()?;
     keyspace.store().await.close().await;
     let proxy = Proxy::start(&keyspace.nodes[0]).await;
     let mut config = keyspace.config();
     config.nodes = vec![proxy.address()];
-    config.request_timeout = Duration::from_secs(2);
+    config.request_timeout = request_timeout;
     config.connect_timeout = Duration::from_secs(5);
     Some((keyspace, proxy, Arc::new(CassandraStore::new(config).unwrap())))
 }
@@ -58,6 +62,21 @@ async fn a_silent_cluster_holds_up_no_call_for_ever() {
     store.ping().await.unwrap();
     let stored = numbers(&store).await.unwrap();
     assert!(stored.contains(&"r-000001".to_owned()) && stored.contains(&"r-000003".to_owned()), "{stored:?}");
+    keyspace.drop_it().await;
+}
+
+/// Told by which of the two ends the append: by default the driver would not notice before the request gives up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_was_cut_without_a_word_is_noticed_before_its_requests_give_up() {
+    let Some((keyspace, proxy, store)) = behind_a_proxy_with(Duration::from_secs(50)).await else { return };
+    append_at_last(&store, 1).await;
+    proxy.swallow_answers();
+    let Err(AppendError::Unavailable { reason }) = append(&store, 2).await else {
+        panic!("an answer that was swallowed")
+    };
+    assert!(reason.to_lowercase().contains("keepalive"), "{reason}");
+    proxy.pass();
+    append_at_last(&store, 2).await;
     keyspace.drop_it().await;
 }
 
