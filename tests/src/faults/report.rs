@@ -114,7 +114,7 @@ pub fn render(reports: &[Report]) -> String {
         ];
         writeln!(text, "| {} |", row.join(" | ")).unwrap();
     }
-    let sum = |value: fn(&Report) -> u64| grouped(reports.iter().map(|report| value(report)).sum());
+    let sum = |value: fn(&Report) -> u64| grouped(reports.iter().map(value).sum());
     writeln!(
         text,
         "| **together** | | | **{}** | **{}** | **{}** | **{}** | **{}** | **{}** | **{}** | **{}** | | |",
