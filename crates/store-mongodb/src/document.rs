@@ -48,7 +48,7 @@ const REQUEST_SPELLINGS: [&str; 2] = ["requestId", "request_id"];
 const MIGRATION_SPELLINGS: [&str; 2] = ["migration", "migrationId"];
 
 /// Members that rows are read from and indexes are made of: in a document they are as the entry has them.
-const KEYS: [&str; 14] = [
+pub(crate) const KEYS: [&str; 15] = [
     "tenant",
     "source",
     "table",
@@ -63,6 +63,7 @@ const KEYS: [&str; 14] = [
     "changed",
     "before_digest",
     "after_digest",
+    EXPIRES_AT,
 ];
 const EXPIRES_AT: &str = "expires_at";
 
@@ -139,7 +140,7 @@ fn keys(entry: &Entry) -> impl Iterator<Item = &'static str> {
         (EXPIRES_AT, entry.expires_at.is_none()),
     ];
     let is_there = move |key: &&str| !absent.iter().any(|(name, is_absent)| name == key && *is_absent);
-    KEYS.into_iter().chain([EXPIRES_AT]).filter(is_there)
+    KEYS.into_iter().filter(is_there)
 }
 
 /// Writes this key as the entry has it; false when there is nothing to write.

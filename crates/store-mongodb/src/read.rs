@@ -8,9 +8,10 @@ use mongodb::Database;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 
 use crate::connection::{Connection, entries};
+use crate::document::KEYS;
 use crate::migrate::store_error;
 use crate::questions::{self, Question};
-use crate::rows::{self, ROW_KEYS};
+use crate::rows;
 
 /// Documents of versions read at once, beyond one for each event.
 const VERSIONS_SPARE: usize = 4 * VERSIONS_MAX;
@@ -27,7 +28,7 @@ impl<'c> Reader<'c> {
     }
 
     pub(crate) async fn index_rows(&self, question: Question) -> Result<Vec<IndexRow>, StoreError> {
-        let members: Document = ROW_KEYS.iter().map(|key| ((*key).to_owned(), Bson::Int32(1))).collect();
+        let members: Document = KEYS.iter().map(|key| ((*key).to_owned(), Bson::Int32(1))).collect();
         let found = self.find(question, Some(members)).await?;
         found.iter().map(|document| rows::index_row(document)).collect()
     }

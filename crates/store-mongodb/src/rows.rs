@@ -7,25 +7,6 @@ use mongodb::bson::raw::{RawBsonRef, RawDocument};
 use crate::decode::{self, NotOurs};
 use crate::document::{AS_SENT, AT, CONTENT, ID, STORED, is_ours};
 
-/// Members that make an index row: what a query for rows asks for.
-pub(crate) const ROW_KEYS: [&str; 15] = [
-    "tenant",
-    "source",
-    "table",
-    "record_id",
-    "id",
-    "input_digest",
-    "revision",
-    "published_at",
-    "op",
-    "occurred_at",
-    "position",
-    "changed",
-    "before_digest",
-    "after_digest",
-    "expires_at",
-];
-
 /// An index row.
 pub(crate) fn index_row(document: &RawDocument) -> Result<IndexRow, StoreError> {
     let fields = Fields(document);
