@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use afterimage_store::{Store, StoreError};
+use afterimage_store::{Lookup, StoreError};
 use afterimage_store_cassandra::CassandraStore;
 use afterimage_store_mongodb::MongoStore;
 use afterimage_store_sqlite::{Options, SqliteStore};
@@ -19,7 +19,7 @@ pub(crate) enum Missing {
 }
 
 /// Opens a store, without asking it anything yet where it is reached over the network.
-pub(crate) fn open(config: &StoreConfig, missing: Missing) -> Result<Arc<dyn Store>, StoreError> {
+pub(crate) fn open(config: &StoreConfig, missing: Missing) -> Result<Arc<dyn Lookup>, StoreError> {
     match config {
         StoreConfig::Sqlite { path } if missing == Missing::Refuse && !path.exists() => {
             let reason = format!("there is no file `{}`; --sqlite-path names the trail's file", path.display());

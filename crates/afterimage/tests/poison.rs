@@ -9,7 +9,7 @@ mod support;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use afterimage_store::Store as _;
+use afterimage_store::{Lookup as _, Store as _};
 use afterimage_store_sqlite::{Options, SqliteStore};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use support::fifo::FifoQueues;

@@ -231,6 +231,7 @@ fn plain_entry(number: u32) -> Entry {
         changed: Vec::new(),
         before_digest: None,
         after_digest: None,
+        provenance: afterimage_store::Provenance::default(),
         expires_at: None,
         content: format!("{{\"n\":{number}}}"),
     }

@@ -7,10 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use afterimage_consumer::dead_letter::{self, DeadLetter, DeadLettered};
 use afterimage_consumer::{Ask, Counts, Delete, Handle, ItemError, Queue, QueueError, Receipt};
-use afterimage_event::{RecordKey, Timestamp};
-use afterimage_store::{
-    AppendError, Arrival, ContentRow, Durable, Entry, IndexRow, Ledger, RowRange, Store, StoreError, TableKey,
-};
+use afterimage_event::Timestamp;
+use afterimage_store::{AppendError, Arrival, Durable, Entry, Ledger, Store, StoreError};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
@@ -83,22 +81,6 @@ impl Store for Words {
 
     async fn append(&self, _: &[Arc<Entry>], _: &Arrival) -> Vec<Result<(), AppendError>> {
         std::mem::take(&mut *self.appends.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    async fn sources(&self, _: &str, _: &str, _: &[String]) -> Result<Vec<String>, StoreError> {
-        not_asked()
-    }
-
-    async fn record_rows(&self, _: &RecordKey, _: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
-        not_asked()
-    }
-
-    async fn table_rows(&self, _: &TableKey, _: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
-        not_asked()
-    }
-
-    async fn contents(&self, _: &str, _: &str, _: &[String]) -> Result<Vec<Vec<ContentRow>>, StoreError> {
-        not_asked()
     }
 
     async fn close(&self) {}

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use afterimage_event::RecordKey;
 use afterimage_store::{
-    AppendError, Arrival, ContentRow, Digest, Entry, IndexRow, RowRange, Store, StoreError, TableKey,
+    AppendError, Arrival, ContentRow, Digest, Entry, Identity, Index, IndexRow, Lookup, RowRange, Store, StoreError,
+    TableKey,
 };
 use async_trait::async_trait;
 
@@ -76,11 +77,12 @@ impl Store for CassandraStore {
         self.writer.append(&self.connection, entries, arrival).await
     }
 
-    async fn sources(&self, tenant: &str, table: &str, record_id: &[String]) -> Result<Vec<String>, StoreError> {
-        let live = self.connection.live().await?;
-        Reader::open(&live, &self.connection).await?.sources(tenant, table, record_id).await
+    async fn close(&self) {
+        self.connection.close();
     }
+}
 
+impl CassandraStore {
     async fn record_rows(&self, record: &RecordKey, range: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
         let live = self.connection.live().await?;
         Reader::open(&live, &self.connection).await?.record_rows(record, range).await
@@ -89,6 +91,36 @@ impl Store for CassandraStore {
     async fn table_rows(&self, table: &TableKey, range: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
         let live = self.connection.live().await?;
         Reader::open(&live, &self.connection).await?.table_rows(table, range).await
+    }
+}
+
+#[async_trait]
+impl Lookup for CassandraStore {
+    async fn sources(&self, tenant: &str, table: &str, record_id: &[String]) -> Result<Vec<String>, StoreError> {
+        let live = self.connection.live().await?;
+        Reader::open(&live, &self.connection).await?.sources(tenant, table, record_id).await
+    }
+
+    async fn tables(&self, _: &str) -> Result<Vec<TableKey>, StoreError> {
+        Err(StoreError::Misconfigured { reason: "not built yet".to_owned() })
+    }
+
+    async fn rows(&self, index: &Index, range: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
+        match index {
+            Index::Record(record) => self.record_rows(record, range).await,
+            Index::Table(table) => self.table_rows(table, range).await,
+            _ => Err(StoreError::Misconfigured { reason: "not built yet".to_owned() }),
+        }
+    }
+
+    async fn versions(
+        &self,
+        tenant: &str,
+        source: &str,
+        event_ids: &[String],
+    ) -> Result<Vec<Vec<Identity>>, StoreError> {
+        let contents = self.contents(tenant, source, event_ids).await?;
+        Ok(contents.into_iter().map(|rows| rows.into_iter().map(|row| row.identity).collect()).collect())
     }
 
     async fn contents(
@@ -111,9 +143,5 @@ impl Store for CassandraStore {
     ) -> Result<Option<ContentRow>, StoreError> {
         let live = self.connection.live().await?;
         Reader::open(&live, &self.connection).await?.version_from(tenant, source, event_id, revision, from).await
-    }
-
-    async fn close(&self) {
-        self.connection.close();
     }
 }

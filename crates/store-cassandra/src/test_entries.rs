@@ -28,6 +28,7 @@ pub(crate) fn entry(record: &str, number: usize) -> Entry {
         changed: vec!["status".to_owned()],
         before_digest: Some(Digest([1; 16])),
         after_digest: Some(Digest([2; 16])),
+        provenance: afterimage_store::Provenance::default(),
         expires_at: None,
         content: "{}".to_owned(),
     }

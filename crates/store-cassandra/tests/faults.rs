@@ -7,7 +7,7 @@ mod common;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use afterimage_store::{AppendError, Direction, RowRange, Store, StoreError};
+use afterimage_store::{AppendError, Direction, Index, Lookup, RowRange, Store, StoreError};
 use afterimage_store_cassandra::CassandraStore;
 use common::proxy::Proxy;
 use common::{Keyspace, arrival, entry, record};
@@ -44,7 +44,7 @@ async fn append_at_last(store: &CassandraStore, number: usize) {
 
 async fn numbers(store: &CassandraStore) -> Result<Vec<String>, StoreError> {
     let range = RowRange { from: None, to: None, past: None, direction: Direction::Ascending, limit: 100 };
-    let rows = store.record_rows(&record("r"), &range).await?;
+    let rows = store.rows(&Index::Record(record("r")), &range).await?;
     Ok(rows.into_iter().map(|row| row.identity.event_id).collect())
 }
 

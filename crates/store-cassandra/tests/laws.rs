@@ -7,7 +7,7 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use afterimage_store::{AppendError, Direction, Entry, RowRange, Store, StoreError, TableKey};
+use afterimage_store::{AppendError, Direction, Entry, Index, Lookup, RowRange, Store, StoreError, TableKey};
 use afterimage_store_cassandra::{CassandraStore, Config, RowsPerShard};
 use common::{Keyspace, arrival, at, entry, record};
 
@@ -79,7 +79,7 @@ async fn the_first_telling_stays() {
     assert_eq!(contents[0].len(), 1);
     assert_eq!(contents[0][0].stored_at, at("2026-01-11T00:00:00Z"));
     assert_eq!(contents[0][0].content, first.content);
-    let rows = store.record_rows(&record("r"), &whole(Direction::Ascending, 10)).await.unwrap();
+    let rows = store.rows(&Index::Record(record("r")), &whole(Direction::Ascending, 10)).await.unwrap();
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0].changed, first.changed);
     keyspace.drop_it().await;
@@ -133,8 +133,8 @@ async fn shards_bound_partitions_and_are_read_as_one() {
                 let mut range = whole(direction, limit);
                 loop {
                     let rows = match is_table {
-                        true => stores[0].table_rows(&table, &range).await.unwrap(),
-                        false => stores[0].record_rows(&record("hot"), &range).await.unwrap(),
+                        true => stores[0].rows(&Index::Table(table.clone()), &range).await.unwrap(),
+                        false => stores[0].rows(&Index::Record(record("hot")), &range).await.unwrap(),
                     };
                     let ended = rows.len() < limit;
                     range.past = rows.last().map(afterimage_store::IndexRow::order_key);

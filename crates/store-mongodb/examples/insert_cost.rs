@@ -53,6 +53,7 @@ fn entry(number: usize, image: &str, now: Timestamp) -> Arc<Entry> {
         changed: vec!["status".to_owned(), "updatedAt".to_owned()],
         before_digest: Some(Digest([1; 16])),
         after_digest: Some(Digest([2; 16])),
+        provenance: afterimage_store::Provenance::default(),
         expires_at: Some(at.saturating_add_micros(7 * 365 * 86_400_000_000)),
         content: String::new(),
     };

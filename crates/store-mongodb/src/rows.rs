@@ -28,6 +28,7 @@ pub(crate) fn index_row(document: &RawDocument) -> Result<IndexRow, StoreError> 
             changed: fields.texts("changed")?,
             before_digest: fields.digest("before_digest")?,
             after_digest: fields.digest("after_digest")?,
+            provenance: afterimage_store::Provenance::default(),
             expires_at: fields.optional("expires_at", |value| decode::text(value)?.parse().ok())?,
         })
     };

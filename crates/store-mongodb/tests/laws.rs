@@ -9,7 +9,7 @@ mod examples;
 use std::sync::Arc;
 
 use afterimage_event::{Op, Position};
-use afterimage_store::{AppendError, Digest, Entry, Identity, Store, StoreError};
+use afterimage_store::{AppendError, Digest, Entry, Identity, Lookup, Store, StoreError};
 use afterimage_store_mongodb::MongoStore;
 use common::{TestDatabase, arrival, at, entry, record};
 use futures_util::TryStreamExt;

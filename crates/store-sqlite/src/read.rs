@@ -231,6 +231,7 @@ fn index_row(row: &Row<'_>, record: RecordKey) -> rusqlite::Result<IndexRow> {
         changed: texts(row, 8)?,
         before_digest: digest(row, 9)?,
         after_digest: digest(row, 10)?,
+        provenance: afterimage_store::Provenance::default(),
         expires_at: moment(row, 11)?,
     })
 }

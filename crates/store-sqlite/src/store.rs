@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use afterimage_event::RecordKey;
 use afterimage_store::{
-    AppendError, Arrival, ContentRow, Digest, Entry, IndexRow, RowRange, Store, StoreError, TableKey,
+    AppendError, Arrival, ContentRow, Digest, Entry, Identity, Index, IndexRow, Lookup, RowRange, Store, StoreError,
+    TableKey,
 };
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -193,11 +194,14 @@ impl Store for SqliteStore {
         self.writer.append(Batch { entries: entries.to_vec(), arrival: arrival.clone() }).await
     }
 
-    async fn sources(&self, tenant: &str, table: &str, record_id: &[String]) -> Result<Vec<String>, StoreError> {
-        let (tenant, table, record_id) = (tenant.to_owned(), table.to_owned(), record_id.to_vec());
-        self.read(move |connection| read::sources(connection, &tenant, &table, &record_id)).await
+    async fn close(&self) {
+        // Readers first: the last connection to close folds the WAL into the file, and that one may write.
+        self.readers.close();
+        self.writer.close().await;
     }
+}
 
+impl SqliteStore {
     async fn record_rows(&self, record: &RecordKey, range: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
         let (record, range) = (record.clone(), range.clone());
         self.read(move |connection| read::rows(connection, &Partition::Record(&record), &range)).await
@@ -206,6 +210,36 @@ impl Store for SqliteStore {
     async fn table_rows(&self, table: &TableKey, range: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
         let (table, range) = (table.clone(), range.clone());
         self.read(move |connection| read::rows(connection, &Partition::Table(&table), &range)).await
+    }
+}
+
+#[async_trait]
+impl Lookup for SqliteStore {
+    async fn sources(&self, tenant: &str, table: &str, record_id: &[String]) -> Result<Vec<String>, StoreError> {
+        let (tenant, table, record_id) = (tenant.to_owned(), table.to_owned(), record_id.to_vec());
+        self.read(move |connection| read::sources(connection, &tenant, &table, &record_id)).await
+    }
+
+    async fn tables(&self, _: &str) -> Result<Vec<TableKey>, StoreError> {
+        Err(StoreError::Misconfigured { reason: "not built yet".to_owned() })
+    }
+
+    async fn rows(&self, index: &Index, range: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
+        match index {
+            Index::Record(record) => self.record_rows(record, range).await,
+            Index::Table(table) => self.table_rows(table, range).await,
+            _ => Err(StoreError::Misconfigured { reason: "not built yet".to_owned() }),
+        }
+    }
+
+    async fn versions(
+        &self,
+        tenant: &str,
+        source: &str,
+        event_ids: &[String],
+    ) -> Result<Vec<Vec<Identity>>, StoreError> {
+        let contents = self.contents(tenant, source, event_ids).await?;
+        Ok(contents.into_iter().map(|rows| rows.into_iter().map(|row| row.identity).collect()).collect())
     }
 
     async fn contents(
@@ -228,11 +262,5 @@ impl Store for SqliteStore {
     ) -> Result<Option<ContentRow>, StoreError> {
         let (tenant, source, event_id) = (tenant.to_owned(), source.to_owned(), event_id.to_owned());
         self.read(move |connection| read::version_from(connection, (&tenant, &source), &event_id, revision, from)).await
-    }
-
-    async fn close(&self) {
-        // Readers first: the last connection to close folds the WAL into the file, and that one may write.
-        self.readers.close();
-        self.writer.close().await;
     }
 }

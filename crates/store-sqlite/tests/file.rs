@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use afterimage_event::Op;
 use afterimage_store::conformance::{Telling, moment};
-use afterimage_store::{AppendError, Arrival, Direction, RowRange, Store, StoreError};
+use afterimage_store::{AppendError, Arrival, Direction, Index, Lookup, RowRange, Store, StoreError};
 use afterimage_store_sqlite::{Options, SCHEMA_VERSION, SqliteStore};
 
 fn telling(n: usize) -> Telling {
@@ -29,7 +29,7 @@ async fn append(store: &SqliteStore, n: usize) -> Result<(), AppendError> {
 
 async fn stored(store: &SqliteStore) -> Vec<String> {
     let range = RowRange { from: None, to: None, past: None, direction: Direction::Ascending, limit: 10_000 };
-    let rows = store.record_rows(&telling(0).record_key(), &range).await.unwrap();
+    let rows = store.rows(&Index::Record(telling(0).record_key()), &range).await.unwrap();
     rows.into_iter().map(|row| row.identity.event_id).collect()
 }
 

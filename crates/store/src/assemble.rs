@@ -3,7 +3,7 @@ use afterimage_event::{Actor, Op, Position, RecordKey, Timestamp};
 use afterimage_json::Pointer;
 
 use crate::content::{FORMAT_VERSION, Writer};
-use crate::{Digest, Entry, Identity};
+use crate::{Digest, Entry, Identity, Provenance};
 
 /// Everything an entry holds, before it is written: one field for each key of the content.
 #[derive(Clone, Debug)]
@@ -38,6 +38,7 @@ const FRAME_BYTES: usize = 1024;
 impl Parts<'_> {
     pub(crate) fn into_entry(self) -> Entry {
         let content = self.content();
+        let provenance = Provenance::new(self.actor, self.transaction, self.context);
         Entry {
             record: self.record,
             identity: self.identity,
@@ -47,6 +48,7 @@ impl Parts<'_> {
             changed: self.changed,
             before_digest: self.before_digest,
             after_digest: self.after_digest,
+            provenance,
             expires_at: self.expires_at,
             content,
         }

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use afterimage_event::{Op, Position, RecordKey, Timestamp};
 
+use crate::Provenance;
+
 /// Sixteen bytes of a keyed digest; shown as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest(pub [u8; 16]);
@@ -98,6 +100,8 @@ pub struct Entry {
     pub before_digest: Option<Digest>,
     /// Digest of the image after; absent without one.
     pub after_digest: Option<Digest>,
+    /// Who made it, in the course of what: what it is looked up by besides its record.
+    pub provenance: Provenance,
     /// When it may no longer be shown; absent when it is kept for ever.
     pub expires_at: Option<Timestamp>,
     /// Everything else, as JSON: see [`crate::content`].

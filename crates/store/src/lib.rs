@@ -7,6 +7,7 @@ pub mod content;
 mod context;
 mod entry;
 mod error;
+mod index;
 mod keep;
 #[cfg(feature = "memory")]
 mod memory;
@@ -16,11 +17,12 @@ mod trail;
 
 pub use entry::{Digest, Entry, Identity, OrderKey, ParseDigestError, version_order};
 pub use error::{AppendError, StoreError};
+pub use index::{FIELDS_INDEXED_MAX, Facet, Index, Provenance, TERM_BYTES_MAX, term};
 pub use keep::{Kept, keep};
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
 pub use rows::{ContentRow, Direction, IndexRow, RowRange, TableKey};
-pub use store::{Arrival, Durable, Ledger, Store, VERSIONS_MAX};
+pub use store::{Arrival, Durable, Ledger, Lookup, Store, VERSIONS_MAX};
 pub use trail::{
     CursorError, EntryView, Flag, LIMIT_DEFAULT, LIMIT_MAX, Listing, Page, PositionView, ROWS_EXAMINED_MAX,
     RecordQuery, StateView, Trail, TrailError,

@@ -1,6 +1,6 @@
 //! The trail in memory: what a store does, in the plainest way. For tests, and the model that others are held against.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,8 +8,8 @@ use afterimage_event::{RecordKey, Timestamp};
 use async_trait::async_trait;
 
 use crate::{
-    AppendError, Arrival, ContentRow, Digest, Direction, Entry, Identity, IndexRow, OrderKey, RowRange, Store,
-    StoreError, TableKey, VERSIONS_MAX, version_order,
+    AppendError, Arrival, ContentRow, Digest, Direction, Entry, Identity, Index, IndexRow, Lookup, OrderKey, RowRange,
+    Store, StoreError, TableKey, VERSIONS_MAX, version_order,
 };
 
 type Fault = Box<dyn Fn(&Entry) -> Option<AppendError> + Send>;
@@ -24,8 +24,7 @@ pub struct MemoryStore {
 #[derive(Default)]
 struct State {
     versions: BTreeMap<EventKey, Vec<ContentRow>>,
-    records: BTreeMap<RecordKey, BTreeMap<OrderKey, IndexRow>>,
-    tables: BTreeMap<(String, String, String), BTreeMap<OrderKey, IndexRow>>,
+    indexes: BTreeMap<Index, BTreeMap<OrderKey, IndexRow>>,
     appends: usize,
     fault: Option<Fault>,
     outage: Option<String>,
@@ -71,8 +70,10 @@ impl MemoryStore {
     pub(crate) fn lose_index_rows(&self, entry: &Entry) {
         let mut state = self.lock();
         let key = entry.order_key();
-        if let Some(rows) = state.records.get_mut(&entry.record) {
-            rows.remove(&key);
+        for index in entry.indexes() {
+            if let Some(rows) = state.indexes.get_mut(&index) {
+                rows.remove(&key);
+            }
         }
     }
 
@@ -98,7 +99,7 @@ impl State {
         if let Some(error) = self.fault.as_ref().and_then(|fault| fault(entry)) {
             return Err(error);
         }
-        let RecordKey { tenant, source, table, .. } = &entry.record;
+        let RecordKey { tenant, source, .. } = &entry.record;
         let versions =
             self.versions.entry((tenant.clone(), source.clone(), entry.identity.event_id.clone())).or_default();
         if versions.iter().any(|version| version.identity == entry.identity) {
@@ -106,10 +107,9 @@ impl State {
         }
         versions.push(ContentRow { identity: entry.identity.clone(), stored_at, content: entry.content.clone() });
         versions.sort_by(|a, b| version_order(&a.identity, &b.identity));
-        let row = IndexRow::from(entry);
-        let key = entry.order_key();
-        self.records.entry(entry.record.clone()).or_default().insert(key.clone(), row.clone());
-        self.tables.entry((tenant.clone(), source.clone(), table.clone())).or_default().insert(key, row);
+        for index in entry.indexes() {
+            self.indexes.entry(index).or_default().insert(entry.order_key(), IndexRow::from(entry));
+        }
         Ok(())
     }
 }
@@ -152,21 +152,33 @@ impl Store for MemoryStore {
         entries.iter().map(|entry| state.append(entry, arrival.at)).collect()
     }
 
+    async fn close(&self) {}
+}
+
+#[async_trait]
+impl Lookup for MemoryStore {
     async fn sources(&self, tenant: &str, table: &str, record_id: &[String]) -> Result<Vec<String>, StoreError> {
         let state = self.answering()?;
+        let sources = state.indexes.keys().filter_map(|index| match index {
+            Index::Record(record) => Some(record),
+            _ => None,
+        });
         let same =
             |record: &&RecordKey| record.tenant == tenant && record.table == table && record.record_id == record_id;
-        let sources: BTreeSet<String> = state.records.keys().filter(same).map(|record| record.source.clone()).collect();
-        Ok(sources.into_iter().collect())
+        Ok(sources.filter(same).map(|record| record.source.clone()).collect())
     }
 
-    async fn record_rows(&self, record: &RecordKey, range: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
-        Ok(in_range(self.answering()?.records.get(record), range))
+    async fn tables(&self, tenant: &str) -> Result<Vec<TableKey>, StoreError> {
+        let state = self.answering()?;
+        let tables = state.indexes.keys().filter_map(|index| match index {
+            Index::Table(table) if table.tenant == tenant => Some(table.clone()),
+            _ => None,
+        });
+        Ok(tables.collect())
     }
 
-    async fn table_rows(&self, table: &TableKey, range: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
-        let TableKey { tenant, source, table } = table.clone();
-        Ok(in_range(self.answering()?.tables.get(&(tenant, source, table)), range))
+    async fn rows(&self, index: &Index, range: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
+        Ok(in_range(self.answering()?.indexes.get(index), range))
     }
 
     async fn contents(
@@ -179,6 +191,16 @@ impl Store for MemoryStore {
         let versions = |id: &String| state.versions.get(&(tenant.to_owned(), source.to_owned(), id.clone()));
         let first = |rows: &Vec<ContentRow>| rows.iter().take(VERSIONS_MAX).cloned().collect();
         Ok(event_ids.iter().map(|id| versions(id).map(first).unwrap_or_default()).collect())
+    }
+
+    async fn versions(
+        &self,
+        tenant: &str,
+        source: &str,
+        event_ids: &[String],
+    ) -> Result<Vec<Vec<Identity>>, StoreError> {
+        let contents = self.contents(tenant, source, event_ids).await?;
+        Ok(contents.into_iter().map(|rows| rows.into_iter().map(|row| row.identity).collect()).collect())
     }
 
     async fn version_from(
@@ -194,6 +216,4 @@ impl Store for MemoryStore {
         let fits = |identity: &Identity| identity.revision == revision && identity.input_digest >= from;
         Ok(versions.and_then(|rows| rows.iter().find(|row| fits(&row.identity))).cloned())
     }
-
-    async fn close(&self) {}
 }

@@ -2,7 +2,7 @@
 
 use afterimage_event::{Op, Position, RecordKey, Timestamp};
 
-use crate::{Digest, Entry, Identity, OrderKey};
+use crate::{Digest, Entry, Identity, OrderKey, Provenance};
 
 /// One index row: which entry, where it stands, and what can be said of it without reading its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct IndexRow {
     pub before_digest: Option<Digest>,
     /// Digest of the image after.
     pub after_digest: Option<Digest>,
+    /// Who made it, in the course of what.
+    pub provenance: Provenance,
     /// When it may no longer be shown.
     pub expires_at: Option<Timestamp>,
 }
@@ -46,6 +48,7 @@ impl From<&Entry> for IndexRow {
             changed: entry.changed.clone(),
             before_digest: entry.before_digest,
             after_digest: entry.after_digest,
+            provenance: entry.provenance.clone(),
             expires_at: entry.expires_at,
         }
     }
@@ -63,7 +66,7 @@ pub struct ContentRow {
 }
 
 /// All records of one table.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TableKey {
     /// The tenant.
     pub tenant: String,

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use afterimage_event::{RecordKey, Timestamp};
+use afterimage_event::Timestamp;
 use async_trait::async_trait;
 
-use crate::{AppendError, ContentRow, Digest, Entry, IndexRow, RowRange, StoreError, TableKey};
+use crate::{AppendError, ContentRow, Digest, Entry, Identity, Index, IndexRow, RowRange, StoreError, TableKey};
 
 /// Most versions of one event id that [`Store::contents`] gives back. Ids are not told apart for good by many tellings;
 /// a producer that gives every event the id `undefined` must not make every question read all of them.
@@ -22,8 +22,7 @@ pub struct Arrival {
 
 /// A database that keeps the trail. Every implementer passes [`crate::conformance`].
 ///
-/// A store keeps rows and gives them back in order; what they mean (which of several versions is shown, which flags an
-/// entry bears, what has expired) is decided once, above it, by [`crate::Trail`].
+/// This is the half that a worker needs; [`Lookup`] is the one that answers questions.
 ///
 /// **Durable** means: survives the crash of any one machine (of the process, for a store on one machine), and every
 /// later read sees it.
@@ -47,14 +46,26 @@ pub trait Store: Send + Sync + 'static {
     /// already succeed. Never overwrites anything.
     async fn append(&self, entries: &[Arc<Entry>], arrival: &Arrival) -> Vec<Result<(), AppendError>>;
 
+    /// Puts everything down and lets go of it.
+    async fn close(&self);
+}
+
+/// A store that can be asked. A worker knows the other half only: what it holds can not read.
+///
+/// It gives back rows in order; what they mean (which of several versions is shown, which flags an entry bears, what has
+/// expired, who may see it) is decided once, above it, by [`crate::Trail`].
+#[async_trait]
+pub trait Lookup: Store {
     /// The sources that have this record, in text order.
     async fn sources(&self, tenant: &str, table: &str, record_id: &[String]) -> Result<Vec<String>, StoreError>;
 
-    /// Index rows of one record, in [`crate::OrderKey`] order.
-    async fn record_rows(&self, record: &RecordKey, range: &RowRange) -> Result<Vec<IndexRow>, StoreError>;
+    /// The tables that have entries, of every source of a tenant, in the order of [`TableKey`]. A table of which nothing
+    /// but its name was stored yet may be among them.
+    async fn tables(&self, tenant: &str) -> Result<Vec<TableKey>, StoreError>;
 
-    /// Index rows of one table, in [`crate::OrderKey`] order.
-    async fn table_rows(&self, table: &TableKey, range: &RowRange) -> Result<Vec<IndexRow>, StoreError>;
+    /// Part of an index, in [`crate::OrderKey`] order: each entry that [`Entry::indexes`] puts there has one row for each
+    /// of its versions.
+    async fn rows(&self, index: &Index, range: &RowRange) -> Result<Vec<IndexRow>, StoreError>;
 
     /// The stored versions of each event: all digests, revisions and times of publishing, in the order of
     /// [`crate::version_order`] (highest revision first, then digest, then time of publishing), the first
@@ -65,6 +76,14 @@ pub trait Store: Send + Sync + 'static {
         source: &str,
         event_ids: &[String],
     ) -> Result<Vec<Vec<ContentRow>>, StoreError>;
+
+    /// The identities of [`Store::contents`], without reading the contents: what counting takes.
+    async fn versions(
+        &self,
+        tenant: &str,
+        source: &str,
+        event_ids: &[String],
+    ) -> Result<Vec<Vec<Identity>>, StoreError>;
 
     /// The first version of an event, in the order of [`crate::version_order`], that has this revision and this digest
     /// or a later one: what the trail asks where [`Store::contents`] was cut off at [`VERSIONS_MAX`].
@@ -82,9 +101,6 @@ pub trait Store: Send + Sync + 'static {
         let fits = |row: &ContentRow| row.identity.revision == revision && row.identity.input_digest >= from;
         Ok(versions.into_iter().filter(fits).min_by(|a, b| crate::version_order(&a.identity, &b.identity)))
     }
-
-    /// Puts everything down and lets go of it.
-    async fn close(&self);
 }
 
 /// Proof that an entry is durable. Only [`Ledger::append`] makes one.

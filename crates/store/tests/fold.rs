@@ -9,7 +9,7 @@ use afterimage_diff::{DigestKey, RuleBlock, Rules};
 use afterimage_event::{ChangeEvent, EventId, IdOrigin, Op, RecordKey, TimeOrigin};
 use afterimage_json::{Raw, equal};
 use afterimage_store::conformance::moment;
-use afterimage_store::{Arrival, Kept, Listing, MemoryStore, RecordQuery, Store, Trail, keep};
+use afterimage_store::{Arrival, Kept, Listing, Lookup, MemoryStore, RecordQuery, Store, Trail, keep};
 
 fn event<'a>(n: i64, op: Op, before: Option<&'a str>, after: Option<&'a str>) -> ChangeEvent<'a> {
     ChangeEvent {
@@ -96,7 +96,7 @@ async fn every_state_folds_to_the_image_that_was_sent() {
     }
     assert!((2..100).contains(&images_kept), "most states must be folded, {images_kept} images were kept");
 
-    let trail = Trail::with_clock(store as Arc<dyn Store>, || moment(1_000));
+    let trail = Trail::with_clock(store as Arc<dyn Lookup>, || moment(1_000));
     let query = RecordQuery { tenant: "t".into(), source: None, table: "orders".into(), record_id: vec!["1".into()] };
     for (n, document) in (0..).zip(&documents).skip(1) {
         let view = trail.state(&query, moment(n)).await.unwrap();
@@ -130,7 +130,7 @@ async fn what_was_unknown_for_a_while_is_no_gap() {
         let arrival = Arrival { worker: "w".into(), at: moment(9) };
         assert_eq!(store.append(&[Arc::from(*entry)], &arrival).await, [Ok(())]);
     }
-    let trail = Trail::with_clock(store as Arc<dyn Store>, || moment(9));
+    let trail = Trail::with_clock(store as Arc<dyn Lookup>, || moment(9));
     let query = RecordQuery { tenant: "t".into(), source: None, table: "orders".into(), record_id: vec!["1".into()] };
     for n in [2, 3] {
         let view = trail.state(&query, moment(n)).await.unwrap();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use afterimage_diff::Rules;
 use afterimage_event::{Contents, Layers, Message, NESTING_MAX, Refusal, Settings, decode};
 use afterimage_store::conformance::moment;
-use afterimage_store::{Arrival, Entry, Kept, Listing, MemoryStore, RecordQuery, Store, Trail, keep};
+use afterimage_store::{Arrival, Entry, Kept, Listing, Lookup, MemoryStore, RecordQuery, Store, Trail, keep};
 
 /// An update whose images, arrays in arrays, are `levels` deep.
 fn update(levels: usize) -> String {
@@ -39,7 +39,7 @@ async fn an_image_nested_as_deep_as_is_taken_in_is_read_back() {
     let store = Arc::new(MemoryStore::new());
     let arrival = Arrival { worker: "w".into(), at: moment(3) };
     assert_eq!(store.append(&[Arc::from(entry)], &arrival).await, [Ok(())]);
-    let trail = Trail::with_clock(store as Arc<dyn Store>, || moment(3));
+    let trail = Trail::with_clock(store as Arc<dyn Lookup>, || moment(3));
     let query = RecordQuery { tenant: "default".into(), source: None, table: "t".into(), record_id: vec!["1".into()] };
     let state = serde_json::to_string(&trail.state(&query, moment(1)).await.unwrap()).unwrap();
     let page = serde_json::to_string(&trail.history(&query, &Listing::default()).await.unwrap()).unwrap();

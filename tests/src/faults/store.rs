@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use afterimage_store::Store;
+use afterimage_store::Lookup;
 use afterimage_store_cassandra::{CassandraStore, Config};
 use afterimage_store_mongodb::MongoStore;
 use afterimage_store_sqlite::{Options, SqliteStore};
@@ -122,7 +122,7 @@ impl Backing {
     }
 
     /// The store itself, around the proxy.
-    pub(super) fn open(&self) -> Arc<dyn Store> {
+    pub(super) fn open(&self) -> Arc<dyn Lookup> {
         match &self.kind {
             StoreKind::Sqlite { .. } => Arc::new(SqliteStore::open(&self.place, &Options::default()).unwrap()),
             StoreKind::Cassandra { nodes, copies } => {

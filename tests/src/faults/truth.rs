@@ -7,7 +7,7 @@ use afterimage_consumer::dead_letter::REASON;
 use afterimage_consumer::{Handle, Message, Pipeline, Processed, Processor};
 use afterimage_diff::Rules;
 use afterimage_event::{DEFAULT_NAME, RecordKey, Settings, Timestamp};
-use afterimage_store::{ContentRow, Direction, Entry, IndexRow, RowRange, Store, TableKey};
+use afterimage_store::{ContentRow, Direction, Entry, Index, IndexRow, Lookup, RowRange, TableKey};
 use aws_sdk_sqs::types::Message as Letter;
 use futures_util::{StreamExt as _, stream};
 
@@ -59,7 +59,7 @@ struct Due<'t> {
 
 /// Compares everything that was sent with everything that the store holds.
 pub(super) struct Truth {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Lookup>,
     pipeline: Pipeline,
     verdict: Verdict,
     /// Rows of the tables that came up, by event; those accounted for are taken out.
@@ -72,7 +72,7 @@ pub(super) struct Truth {
 }
 
 impl Truth {
-    pub(super) async fn compare(store: Arc<dyn Store>, stream: Stream, sent: &[Sent], letters: &[Letter]) -> Verdict {
+    pub(super) async fn compare(store: Arc<dyn Lookup>, stream: Stream, sent: &[Sent], letters: &[Letter]) -> Verdict {
         let now = sent.last().expect("something was sent").to;
         let mut truth = Self {
             store,
@@ -167,7 +167,7 @@ impl Truth {
             let mut by_event: HashMap<String, Vec<IndexRow>> = HashMap::new();
             let mut range = everything();
             loop {
-                let rows = self.store.table_rows(&key, &range).await.unwrap();
+                let rows = self.store.rows(&Index::Table(key.clone()), &range).await.unwrap();
                 range.past = rows.last().map(IndexRow::order_key);
                 let is_last = rows.len() < range.limit;
                 for row in rows {
@@ -216,11 +216,11 @@ impl Truth {
     }
 }
 
-async fn record_rows(store: &dyn Store, record: &RecordKey) -> Vec<IndexRow> {
+async fn record_rows(store: &dyn Lookup, record: &RecordKey) -> Vec<IndexRow> {
     let mut rows = Vec::new();
     let mut range = everything();
     loop {
-        let page = store.record_rows(record, &range).await.unwrap();
+        let page = store.rows(&Index::Record(record.clone()), &range).await.unwrap();
         range.past = page.last().map(IndexRow::order_key);
         let is_last = page.len() < range.limit;
         rows.extend(page);
@@ -231,7 +231,7 @@ async fn record_rows(store: &dyn Store, record: &RecordKey) -> Vec<IndexRow> {
 }
 
 /// On how many days the first of these messages were stored, by the clocks of those who stored them.
-pub(super) async fn days_stored(store: &Arc<dyn Store>, stream: Stream) -> usize {
+pub(super) async fn days_stored(store: &Arc<dyn Lookup>, stream: Stream) -> usize {
     let mut days = HashSet::new();
     for told in stream.filter(|told| !told.is_poison).take(SAMPLE) {
         let Ok(event) = serde_json::from_str::<serde_json::Value>(&told.body) else { continue };

@@ -32,7 +32,7 @@ const PREPARE_PAUSE: Duration = Duration::from_secs(5);
 pub(super) async fn run(config: WorkerConfig, stop: Stop) -> anyhow::Result<Outcome> {
     let aws = Aws::of_queue(&config.queue_url).await;
     let advice = tokio::spawn(advise(Looker::new(&aws), config.queue_url.clone(), config.dlq_url.clone()));
-    let store = stores::open(&config.store, stores::Missing::Make)?;
+    let store: Arc<dyn Store> = stores::open(&config.store, stores::Missing::Make)?;
     let is_finite = config.process.exit_when_idle.is_some();
     let end = work(config, aws.sqs(), Arc::clone(&store), stop).await;
     advice.abort();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use afterimage_publish::{ChangeEvent, Publisher};
-use afterimage_store::Store;
+use afterimage_store::Lookup;
 
 use super::finding::Finding;
 
@@ -15,7 +15,7 @@ const TABLE: &str = "doctor";
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Publishes an `access` event, which no history or count shows unless asked, and waits for some worker to store it.
-pub(crate) async fn probe(publisher: Publisher, store: &Arc<dyn Store>, tenant: &str, patience: Duration) -> Finding {
+pub(crate) async fn probe(publisher: Publisher, store: &Arc<dyn Lookup>, tenant: &str, patience: Duration) -> Finding {
     let check = "end to end";
     let event = ChangeEvent::access(TABLE, "probe").source(SOURCE).tenant(tenant).by("afterimage doctor");
     let id = event.id().to_owned();

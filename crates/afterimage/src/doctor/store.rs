@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use afterimage_store::{Store, StoreError};
+use afterimage_store::{Lookup, StoreError};
 
 use super::finding::Finding;
 
 const CHECK: &str = "store";
 
 /// What is to be said of a store. Nothing is written.
-pub(crate) async fn look_at_store(store: &Arc<dyn Store>) -> Vec<Finding> {
+pub(crate) async fn look_at_store(store: &Arc<dyn Lookup>) -> Vec<Finding> {
     if let Err(error) = store.ping().await {
         return vec![unusable(error)];
     }

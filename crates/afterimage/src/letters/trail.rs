@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use afterimage_consumer::Processed;
-use afterimage_store::{Entry, Store, StoreError, VERSIONS_MAX};
+use afterimage_store::{Entry, Lookup, StoreError, VERSIONS_MAX};
 use serde::Serialize;
 
 /// Event ids asked for in one question.
@@ -81,7 +81,7 @@ impl InTrail {
 }
 
 /// Looks up each entry of a letter.
-pub(crate) async fn in_trail(processed: &Processed, store: &dyn Store) -> Result<InTrail, StoreError> {
+pub(crate) async fn in_trail(processed: &Processed, store: &dyn Lookup) -> Result<InTrail, StoreError> {
     let mut by_source: BTreeMap<(&str, &str), Vec<&Entry>> = BTreeMap::new();
     for (_, entry) in &processed.entries {
         by_source.entry((&entry.record.tenant, &entry.record.source)).or_default().push(entry);

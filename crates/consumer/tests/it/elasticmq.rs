@@ -10,7 +10,7 @@ use afterimage_consumer::{
 };
 use afterimage_diff::Rules;
 use afterimage_event::Settings;
-use afterimage_store::{MemoryStore, Store};
+use afterimage_store::{Lookup, MemoryStore, Store};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::{BehaviorVersion, Builder, Credentials, Region};
 use aws_sdk_sqs::types::{

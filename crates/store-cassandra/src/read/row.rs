@@ -109,6 +109,7 @@ impl Row {
             changed: changed.unwrap_or_default(),
             before_digest: before.map(digest).transpose()?,
             after_digest: after.map(digest).transpose()?,
+            provenance: afterimage_store::Provenance::default(),
             expires_at: expires_at.map(at).transpose()?,
         })
     }

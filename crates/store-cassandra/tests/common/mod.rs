@@ -120,6 +120,7 @@ pub(crate) fn entry(record_id: &str, number: usize) -> Entry {
         changed: vec!["status".to_owned()],
         before_digest: Some(Digest([1; 16])),
         after_digest: Some(Digest([2; 16])),
+        provenance: afterimage_store::Provenance::default(),
         expires_at: None,
         content: format!(r#"{{"n":{number}}}"#),
     }

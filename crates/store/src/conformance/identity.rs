@@ -3,7 +3,7 @@ use std::sync::Arc;
 use afterimage_event::Op;
 
 use super::{Suite, Telling, ids, json, moment};
-use crate::{Arrival, Flag, Store, VERSIONS_MAX, version_order};
+use crate::{Arrival, Flag, Lookup, VERSIONS_MAX, version_order};
 
 fn insert(tenant: &str, id: &str, second: i64) -> Telling {
     Telling::new(tenant, id, Op::Insert, second).images("", &format!(r#"{{"id":"{id}","at":{second}}}"#))
@@ -183,6 +183,6 @@ pub async fn versions_of_many_events_are_read_at_once(suite: &Suite) {
     // Ids belong to a source.
     let elsewhere = suite.store.contents(&tenant, "elsewhere", &asked[..60]).await.expect("contents");
     assert!(elsewhere.iter().all(Vec::is_empty));
-    let none = Store::contents(&*suite.store, &tenant, "s", &[]).await.expect("contents");
+    let none = Lookup::contents(&*suite.store, &tenant, "s", &[]).await.expect("contents");
     assert!(none.is_empty());
 }

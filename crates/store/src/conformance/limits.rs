@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use afterimage_event::Op;
 
 use super::{DIRECTIONS, Suite, Telling, ids, moment};
-use crate::{Flag, IndexRow, LIMIT_MAX, Listing, RecordQuery, RowRange, TableKey, Trail, TrailError};
+use crate::{Flag, Index, IndexRow, LIMIT_MAX, Listing, RecordQuery, RowRange, TableKey, Trail, TrailError};
 
 fn insert(tenant: &str, id: &str, second: i64) -> Telling {
     Telling::new(tenant, id, Op::Insert, second).images("", &format!(r#"{{"id":"{id}"}}"#))
@@ -130,7 +130,7 @@ pub async fn odd_names_come_back_as_they_were(suite: &Suite) {
             (&entry.record.source, &entry.record.table, &entry.record.record_id)
         );
         assert_eq!(item.changed, entry.changed);
-        let rows = suite.store.record_rows(&telling.record_key(), &whole(10)).await.expect("rows");
+        let rows = suite.store.rows(&Index::Record(telling.record_key()), &whole(10)).await.expect("rows");
         assert_eq!(rows, [IndexRow::from(&*entry)]);
     }
     // A tenant that looks like another one is another one.
@@ -178,7 +178,9 @@ pub async fn a_hot_record_is_read_back_right(suite: &Suite) {
     };
     hot(suite, telling, |telling| {
         let record = telling.record_key();
-        async move { suite.store.record_rows(&record, &whole(suite.hot_entries + 1)).await.expect("rows").len() }
+        async move {
+            suite.store.rows(&Index::Record(record.clone()), &whole(suite.hot_entries + 1)).await.expect("rows").len()
+        }
     })
     .await;
     let items = suite.history(&telling(0).query()).await;
@@ -207,7 +209,7 @@ pub async fn a_hot_table_is_read_back_right(suite: &Suite) {
         let mut range = RowRange { direction, ..whole(LIMIT_MAX) };
         let mut seen = Vec::with_capacity(suite.hot_entries);
         loop {
-            let rows = suite.store.table_rows(&table, &range).await.expect("rows");
+            let rows = suite.store.rows(&Index::Table(table.clone()), &range).await.expect("rows");
             range.past = rows.last().map(IndexRow::order_key);
             let ended = rows.len() < range.limit;
             seen.extend(rows.into_iter().map(|row| row.identity.event_id));

@@ -48,7 +48,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use afterimage_event::{RecordKey, Timestamp};
 
-use crate::{Arrival, Direction, Entry, EntryView, Listing, RecordQuery, Store, Trail};
+use crate::{Arrival, Direction, Entry, EntryView, Listing, Lookup, RecordQuery, Trail};
 
 /// Looks into a backend: are the partitions that hold this record and its table within their bounds?
 pub type PartitionCheck =
@@ -57,7 +57,7 @@ pub type PartitionCheck =
 /// A store under test, and how hard to test it.
 #[derive(Clone)]
 pub struct Suite {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Lookup>,
     run: String,
     hot_entries: usize,
     random_rounds: usize,
@@ -71,7 +71,7 @@ const READ_AT_SECONDS: i64 = 10_000_000;
 impl Suite {
     /// A suite on a store that was migrated.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>) -> Self {
+    pub fn new(store: Arc<dyn Lookup>) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let run = format!("{:x}-{:x}", since.as_nanos(), fastrand::u32(..));
         Self { store, run, hot_entries: 20_000, random_rounds: 8, partitions: None, held: Vec::new() }

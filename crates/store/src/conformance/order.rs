@@ -3,7 +3,7 @@ use std::sync::Arc;
 use afterimage_event::{Op, Timestamp};
 
 use super::{DIRECTIONS, Suite, Telling, ids, moment};
-use crate::{Direction, Entry, Flag, IndexRow, Listing, OrderKey, RowRange, TableKey};
+use crate::{Direction, Entry, Flag, Index, IndexRow, Listing, OrderKey, RowRange, TableKey};
 
 fn update(tenant: &str, id: &str, second: i64) -> Telling {
     Telling::new(tenant, id, Op::Update, second).images(&format!(r#"{{"x":"{id}-"}}"#), &format!(r#"{{"x":"{id}"}}"#))
@@ -77,9 +77,9 @@ pub async fn rows_are_ranged_exactly(suite: &Suite) {
             for limit in [1, 4, 100] {
                 let range = RowRange { from, to, past: past.clone(), direction, limit };
                 let expected = expected_rows(&entries, &range);
-                let rows = suite.store.record_rows(&record, &range).await.expect("rows");
+                let rows = suite.store.rows(&Index::Record(record.clone()), &range).await.expect("rows");
                 assert_eq!(rows, expected, "record: {range:?}");
-                let rows = suite.store.table_rows(&table, &range).await.expect("rows");
+                let rows = suite.store.rows(&Index::Table(table.clone()), &range).await.expect("rows");
                 assert_eq!(rows, expected, "table: {range:?}");
             }
         }
@@ -103,7 +103,7 @@ pub async fn table_rows_span_the_records_of_a_table(suite: &Suite) {
         let mut range = RowRange { from: None, to: None, past: None, direction, limit: 9 };
         let mut found = Vec::new();
         loop {
-            let rows = suite.store.table_rows(&table, &range).await.expect("rows");
+            let rows = suite.store.rows(&Index::Table(table.clone()), &range).await.expect("rows");
             range.past = rows.last().map(IndexRow::order_key);
             let ended = rows.len() < range.limit;
             found.extend(rows);

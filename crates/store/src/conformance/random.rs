@@ -5,7 +5,9 @@ use afterimage_event::{Op, RecordKey};
 
 use super::order::expected_rows;
 use super::{DIRECTIONS, Suite, Telling, json, moment};
-use crate::{Arrival, Entry, Identity, Listing, MemoryStore, RecordQuery, RowRange, Store, TableKey, Trail};
+use crate::{
+    Arrival, Entry, Identity, Index, Listing, Lookup, MemoryStore, RecordQuery, RowRange, Store, TableKey, Trail,
+};
 
 /// Questions of each kind about each record of a history.
 const QUESTIONS: usize = 5;
@@ -42,7 +44,7 @@ async fn compare(suite: &Suite, tenant: &str, random: &mut fastrand::Rng) {
         assert_eq!(suite.store.append(batch, &arrival).await, model.append(batch, &arrival).await);
         rest = later;
     }
-    let model: Arc<dyn Store> = Arc::new(model);
+    let model: Arc<dyn Lookup> = Arc::new(model);
     let now = moment(random.i64(0..120));
     let trails = [Arc::clone(&suite.store), Arc::clone(&model)].map(|store| Trail::with_clock(store, move || now));
     let records: BTreeSet<&RecordKey> = told.iter().map(|entry| &entry.record).collect();
@@ -53,7 +55,7 @@ async fn compare(suite: &Suite, tenant: &str, random: &mut fastrand::Rng) {
             table: record.table.clone(),
             record_id: record.record_id.clone(),
         };
-        let sources = async |store: &Arc<dyn Store>| {
+        let sources = async |store: &Arc<dyn Lookup>| {
             store.sources(&record.tenant, &record.table, &record.record_id).await.expect("sources")
         };
         assert_eq!(sources(&suite.store).await, sources(&model).await);
@@ -68,7 +70,7 @@ async fn compare(suite: &Suite, tenant: &str, random: &mut fastrand::Rng) {
         }
     }
     let ids: Vec<String> = told.iter().map(|entry| entry.identity.event_id.clone()).collect();
-    let contents = async |store: &Arc<dyn Store>| {
+    let contents = async |store: &Arc<dyn Lookup>| {
         let found = store.contents(tenant, "s", &ids).await.expect("contents");
         let shown = |version: crate::ContentRow| (version.identity, version.content);
         found.into_iter().map(|versions| versions.into_iter().map(shown).collect::<Vec<_>>()).collect::<Vec<_>>()
@@ -123,9 +125,9 @@ async fn rows(suite: &Suite, record: &RecordKey, told: &[Arc<Entry>], random: &m
         direction: DIRECTIONS[random.usize(..2)],
         limit: random.usize(1..30),
     };
-    let found = suite.store.record_rows(record, &range).await.expect("rows");
+    let found = suite.store.rows(&Index::Record(record.clone()), &range).await.expect("rows");
     assert_eq!(found, expected_rows(&of_record, &range), "{record:?} {range:?}");
-    let found = suite.store.table_rows(&table, &range).await.expect("rows");
+    let found = suite.store.rows(&Index::Table(table.clone()), &range).await.expect("rows");
     assert_eq!(found, expected_rows(&of_table, &range), "{table:?} {range:?}");
 }
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use afterimage_diff::Images;
-use afterimage_event::{Op, Position, RecordKey, Timestamp};
+use afterimage_event::{Actor, Op, Position, RecordKey, Timestamp};
 use afterimage_json::{Raw, canonical};
 
 use crate::assemble::Parts;
@@ -34,6 +34,9 @@ pub struct Telling {
     kept: bool,
     expires_at: Option<Timestamp>,
     data: Option<u8>,
+    actor: Option<Actor>,
+    transaction: Option<String>,
+    context: Option<String>,
 }
 
 impl Telling {
@@ -60,6 +63,9 @@ impl Telling {
             kept: true,
             expires_at: None,
             data: None,
+            actor: None,
+            transaction: None,
+            context: None,
         }
     }
 
@@ -114,6 +120,27 @@ impl Telling {
     #[must_use]
     pub fn published(mut self, second: i64) -> Self {
         self.published_at = Some(moment(second));
+        self
+    }
+
+    /// By this actor.
+    #[must_use]
+    pub fn actor(mut self, actor: Actor) -> Self {
+        self.actor = Some(actor);
+        self
+    }
+
+    /// In this transaction.
+    #[must_use]
+    pub fn transaction(mut self, transaction: &str) -> Self {
+        self.transaction = Some(transaction.to_owned());
+        self
+    }
+
+    /// With this context: a JSON object.
+    #[must_use]
+    pub fn context(mut self, context: &str) -> Self {
+        self.context = Some(context.to_owned());
         self
     }
 
@@ -172,9 +199,9 @@ impl Telling {
             op: self.op,
             occurred_at: self.at,
             position: self.position.clone(),
-            transaction: None,
-            actor: None,
-            context: None,
+            transaction: self.transaction.as_deref(),
+            actor: self.actor.as_ref(),
+            context: self.context.as_deref(),
             labels: None,
             images: self.images,
             changed: self.changed(),

@@ -3,7 +3,7 @@ use afterimage_event::{Op, Position};
 use super::answer::Flag;
 use super::walk::{Shown, expired};
 use super::{Trail, TrailError};
-use crate::{Digest, Direction, IndexRow, RowRange};
+use crate::{Digest, Direction, Index, IndexRow, RowRange};
 
 /// Index rows looked at on either side of a page to judge the entries at its edges. Versions that are not shown may
 /// take up some of them.
@@ -139,7 +139,7 @@ impl Trail {
     async fn neighbours(&self, edge: &Shown, direction: Direction) -> Result<Vec<IndexRow>, TrailError> {
         let range = RowRange { from: None, to: None, past: Some(edge.row.order_key()), direction, limit: CONTEXT_ROWS };
         let now = self.now();
-        let mut rows = self.store.record_rows(&edge.row.record, &range).await?;
+        let mut rows = self.store.rows(&Index::Record(edge.row.record.clone()), &range).await?;
         rows.retain(|row| bears_state(row.op) && !expired(row, now));
         Ok(rows)
     }
@@ -154,7 +154,7 @@ mod tests {
     use afterimage_event::{RecordKey, Timestamp};
 
     use super::*;
-    use crate::Identity;
+    use crate::{Identity, Provenance};
 
     fn row(id: &str, op: Op, second: i64, seq: Option<&str>, before: u8, after: u8) -> IndexRow {
         let digest = |byte: u8| (byte != 0).then_some(Digest([byte; 16]));
@@ -173,6 +173,7 @@ mod tests {
             changed: vec![],
             before_digest: digest(before),
             after_digest: digest(after),
+            provenance: Provenance::default(),
             expires_at: None,
         }
     }

@@ -28,17 +28,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use afterimage_event::{RecordKey, Timestamp};
 
-use crate::Store;
+use crate::Lookup;
 
 /// Most index rows that one call looks at. A call that reaches it gives back what it has, and a cursor to go on.
 pub const ROWS_EXAMINED_MAX: usize = 10_000;
 
 type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// The trail: questions on top of a [`Store`].
+/// The trail: questions on top of a [`crate::Store`].
 #[derive(Clone)]
 pub struct Trail {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Lookup>,
     clock: Clock,
 }
 
@@ -64,7 +64,7 @@ pub struct RecordQuery {
 impl Trail {
     /// The trail in this store, by the clock of this machine.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>) -> Self {
+    pub fn new(store: Arc<dyn Lookup>) -> Self {
         Self::with_clock(store, || {
             let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             let micros = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
@@ -75,7 +75,7 @@ impl Trail {
 
     /// The trail in this store, by another clock: what has expired depends on it.
     #[must_use]
-    pub fn with_clock(store: Arc<dyn Store>, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+    pub fn with_clock(store: Arc<dyn Lookup>, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self { store, clock: Arc::new(clock) }
     }
 

@@ -4,7 +4,7 @@ use afterimage_event::{RecordKey, Timestamp};
 
 use super::{ROWS_EXAMINED_MAX, Trail, TrailError};
 use crate::content::Content;
-use crate::{ContentRow, Digest, Direction, IndexRow, OrderKey, RowRange, StoreError, VERSIONS_MAX};
+use crate::{ContentRow, Digest, Direction, Index, IndexRow, OrderKey, RowRange, StoreError, VERSIONS_MAX};
 
 /// Contents asked for at once before their size is known.
 const CHUNK_FIRST: usize = 16;
@@ -100,7 +100,7 @@ impl<'t> Walk<'t> {
             return Ok(false);
         }
         self.range.limit = self.range.limit.min(ROWS_EXAMINED_MAX - self.examined);
-        let rows = self.trail.store.record_rows(&self.record, &self.range).await?;
+        let rows = self.trail.store.rows(&Index::Record(self.record.clone()), &self.range).await?;
         self.examined += rows.len();
         self.ended = rows.len() < self.range.limit;
         self.range.limit = (self.range.limit * 2).min(ROWS_AT_ONCE_MAX);
@@ -212,7 +212,7 @@ impl Trail {
             direction: Direction::Ascending,
             limit: 1,
         };
-        let rows = self.store.record_rows(&content.record(), &range).await?;
+        let rows = self.store.rows(&Index::Record(content.record()), &range).await?;
         Ok(rows.first().is_some_and(|row| row.order_key() == key))
     }
 }
@@ -225,7 +225,7 @@ mod tests {
 
     use super::*;
     use crate::conformance::{Telling, moment};
-    use crate::{Arrival, Listing, MemoryStore, Store};
+    use crate::{Arrival, Listing, Lookup, MemoryStore, Store};
 
     /// A worker that stopped between content and index rows must not hide an entry whose message was deleted.
     #[tokio::test]
@@ -241,7 +241,7 @@ mod tests {
             for result in store.append(&[half.entry(), whole.entry()], &arrival).await {
                 result.unwrap();
             }
-            let trail = Trail::with_clock(Arc::clone(&store) as Arc<dyn Store>, || moment(40));
+            let trail = Trail::with_clock(Arc::clone(&store) as Arc<dyn Lookup>, || moment(40));
             let shown = async || {
                 let page = trail.history(&half.query(), &Listing::default()).await.unwrap();
                 page.items.iter().map(|item| item.published_at).collect::<Vec<_>>()

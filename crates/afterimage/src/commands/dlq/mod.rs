@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use afterimage_consumer::dead_letters::{Letter, Look, look};
 use afterimage_consumer::{SqsQueue, SqsSettings};
-use afterimage_store::Store;
+use afterimage_store::Lookup;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
@@ -35,7 +35,7 @@ const CONNECTIONS_MAX: usize = 16;
 /// What it takes to judge letters.
 struct Desk {
     reader: Reader,
-    store: Option<Arc<dyn Store>>,
+    store: Option<Arc<dyn Lookup>>,
     selection: Selection,
     stop: CancellationToken,
 }

@@ -95,7 +95,7 @@ pub(super) async fn run(
     let mut run = Run {
         redrive,
         target,
-        ledger: desk.store.clone().map(Ledger::new),
+        ledger: desk.store.clone().map(|store| Ledger::new(store)),
         began: Instant::now(),
         sent_origins: HashSet::new(),
         report: Report { dry_run: redrive.dry_run, ..Report::default() },

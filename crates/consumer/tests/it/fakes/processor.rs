@@ -58,6 +58,7 @@ fn entry_of(word: &str) -> Entry {
         changed: Vec::new(),
         before_digest: None,
         after_digest: None,
+        provenance: afterimage_store::Provenance::default(),
         expires_at: None,
         content: format!("{{\"word\":\"{word}\"}}"),
     }

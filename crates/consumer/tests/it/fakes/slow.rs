@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use afterimage_event::RecordKey;
-use afterimage_store::{AppendError, Arrival, ContentRow, Entry, IndexRow, RowRange, Store, StoreError, TableKey};
+use afterimage_store::{AppendError, Arrival, Entry, Store, StoreError};
 use async_trait::async_trait;
 
 /// The store, with the time that an append takes; [`Duration::MAX`] never answers.
@@ -27,22 +26,6 @@ impl Store for Slow {
     async fn append(&self, entries: &[Arc<Entry>], _: &Arrival) -> Vec<Result<(), AppendError>> {
         tokio::time::sleep(self.0).await;
         entries.iter().map(|_| Ok(())).collect()
-    }
-
-    async fn sources(&self, _: &str, _: &str, _: &[String]) -> Result<Vec<String>, StoreError> {
-        unreachable!("a worker asks no questions")
-    }
-
-    async fn record_rows(&self, _: &RecordKey, _: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
-        unreachable!("a worker asks no questions")
-    }
-
-    async fn table_rows(&self, _: &TableKey, _: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
-        unreachable!("a worker asks no questions")
-    }
-
-    async fn contents(&self, _: &str, _: &str, _: &[String]) -> Result<Vec<Vec<ContentRow>>, StoreError> {
-        unreachable!("a worker asks no questions")
     }
 
     async fn close(&self) {}

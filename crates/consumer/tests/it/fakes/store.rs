@@ -3,10 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use afterimage_event::RecordKey;
-use afterimage_store::{
-    AppendError, Arrival, ContentRow, Entry, Identity, IndexRow, RowRange, Store, StoreError, TableKey,
-};
+use afterimage_store::{AppendError, Arrival, Entry, Identity, Store, StoreError};
 use async_trait::async_trait;
 
 /// The store.
@@ -123,22 +120,6 @@ impl Store for SimStore {
                 if unknown { Err(unavailable()) } else { Ok(()) }
             })
             .collect()
-    }
-
-    async fn sources(&self, _: &str, _: &str, _: &[String]) -> Result<Vec<String>, StoreError> {
-        unreachable!("a worker asks no questions")
-    }
-
-    async fn record_rows(&self, _: &RecordKey, _: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
-        unreachable!("a worker asks no questions")
-    }
-
-    async fn table_rows(&self, _: &TableKey, _: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
-        unreachable!("a worker asks no questions")
-    }
-
-    async fn contents(&self, _: &str, _: &str, _: &[String]) -> Result<Vec<Vec<ContentRow>>, StoreError> {
-        unreachable!("a worker asks no questions")
     }
 
     async fn close(&self) {}
