@@ -24,6 +24,8 @@ pub use memory::MemoryStore;
 pub use rows::{ContentRow, Direction, IndexRow, RowRange, TableKey};
 pub use store::{Arrival, Durable, Ledger, Lookup, Store, VERSIONS_MAX};
 pub use trail::{
-    CursorError, EntryView, Flag, LIMIT_DEFAULT, LIMIT_MAX, Listing, Page, PositionView, ROWS_EXAMINED_MAX,
-    RecordQuery, StateView, Trail, TrailError,
+    Burst, BurstRule, Bursts, Count, Counts, CursorError, Dimension, EntryView, FeedItem, Filter, Flag, GapView, Grant,
+    Grants, LIMIT_DEFAULT, LIMIT_MAX, Listing, OWN_SOURCE, PERIOD_DEFAULT_MICROS, Page, ParseDimensionError, PatchView,
+    Period, PositionView, RECORDS_AT_ONCE_MAX, ROWS_EXAMINED_MAX, RecordQuery, RecordState, RecordStep, StateStep,
+    StateView, Trail, TrailError,
 };

@@ -127,11 +127,11 @@ pub struct StateView {
     pub flags: Vec<Flag>,
 }
 
-fn shown<S: Serializer>(value: impl std::fmt::Display, out: S) -> Result<S::Ok, S::Error> {
+pub(super) fn shown<S: Serializer>(value: impl std::fmt::Display, out: S) -> Result<S::Ok, S::Error> {
     out.collect_str(&value)
 }
 
-fn shown_option<S: Serializer>(value: &Option<impl std::fmt::Display>, out: S) -> Result<S::Ok, S::Error> {
+pub(super) fn shown_option<S: Serializer>(value: &Option<impl std::fmt::Display>, out: S) -> Result<S::Ok, S::Error> {
     match value {
         Some(value) => out.collect_str(value),
         None => out.serialize_none(),

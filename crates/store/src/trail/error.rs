@@ -29,6 +29,21 @@ pub enum TrailError {
     /// The cursor does not belong to this question.
     #[error(transparent)]
     Cursor(#[from] CursorError),
+    /// A record, table or source was asked for by name that may not be seen.
+    #[error("this reader may not see that; ask for a grant of the table or record")]
+    NotGranted,
+    /// The question makes no sense.
+    #[error("{reason}")]
+    Question {
+        /// What is wrong, and what to ask instead.
+        reason: String,
+    },
+    /// A patch would touch what is not known.
+    #[error("no patch can be made: {reason}")]
+    PatchRefused {
+        /// Why, naming pointers and never values.
+        reason: String,
+    },
     /// The record existed, but the trail does not hold what it looked like.
     #[error("the state cannot be told: {reason}")]
     StateUnknown {

@@ -9,18 +9,33 @@
 //! * neighbours in the order of a record that tie, or whose positions contradict the clock, are flagged.
 
 mod answer;
+mod changes;
+mod counts;
 mod cursor;
 mod error;
+mod feed;
+mod filter;
 mod flags;
 mod fold;
+mod gaps;
+mod grants;
 mod history;
+mod patches;
 mod state;
+mod states;
 mod walk;
 
 pub use answer::{EntryView, Flag, Page, PositionView, StateView};
+pub use counts::{Burst, BurstRule, Bursts, Count, Counts};
 pub use cursor::CursorError;
 pub use error::TrailError;
+pub use feed::FeedItem;
+pub use filter::{Dimension, Filter, OWN_SOURCE, PERIOD_DEFAULT_MICROS, ParseDimensionError, Period};
+pub use gaps::GapView;
+pub use grants::{Grant, Grants};
 pub use history::{LIMIT_DEFAULT, LIMIT_MAX, Listing};
+pub use patches::{PatchView, RecordStep};
+pub use states::{RECORDS_AT_ONCE_MAX, RecordState, StateStep};
 
 use std::fmt;
 use std::sync::Arc;
@@ -40,6 +55,7 @@ type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub struct Trail {
     store: Arc<dyn Lookup>,
     clock: Clock,
+    grants: Grants,
 }
 
 impl fmt::Debug for Trail {
@@ -76,7 +92,20 @@ impl Trail {
     /// The trail in this store, by another clock: what has expired depends on it.
     #[must_use]
     pub fn with_clock(store: Arc<dyn Lookup>, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self { store, clock: Arc::new(clock) }
+        Self { store, clock: Arc::new(clock), grants: Grants::everything() }
+    }
+
+    /// The same trail for somebody who may see no more than this. Every question asked of it obeys: what is not granted
+    /// by name is [`TrailError::NotGranted`], and lists, counts, feeds and exports leave it out.
+    #[must_use]
+    pub fn for_reader(&self, grants: Grants) -> Self {
+        Self { grants, ..self.clone() }
+    }
+
+    /// What may be seen through it.
+    #[must_use]
+    pub fn grants(&self) -> &Grants {
+        &self.grants
     }
 
     fn now(&self) -> Timestamp {
