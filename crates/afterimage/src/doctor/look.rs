@@ -157,6 +157,11 @@ fn is_missing(error: &QueueError) -> bool {
 }
 
 fn unreadable(check: &'static str, error: &QueueError) -> Finding {
+    // Says nothing of what it was asked about.
+    if error.code.contains("Throttl") {
+        let change = "run the doctor again: others call so often that SQS or SNS refuses";
+        return Finding::warning(check, format!("not looked at: {error}"), change);
+    }
     let change = match error.code.as_str() {
         _ if is_missing(error) => "correct the URL, region and account, or make the queue",
         "NotFound" | "NotFoundException" => "correct the ARN of the topic",
@@ -169,7 +174,6 @@ fn unreadable(check: &'static str, error: &QueueError) -> Finding {
         }
         "NoCredentials" => "see where the AWS SDK looks for credentials",
         _ if error.kind == QueueErrorKind::Misconfigured => "correct region, endpoint and credentials",
-        code if code.contains("Throttl") => "run the doctor again: others call so often that SQS or SNS refuses",
         _ => "check the endpoint and the network between",
     };
     Finding::failure(check, error.to_string(), change)

@@ -103,12 +103,16 @@ fn told(value: Raw<'_>, raw: bool) -> String {
     }
     match value.kind() {
         Kind::Null => "null".to_owned(),
-        Kind::Object => format!("object, {} members", value.members().into_iter().flatten().count()),
-        Kind::Array => format!("list, {} elements", value.elements().into_iter().flatten().count()),
-        Kind::String => format!("string, {} characters", value.string().map_or(0, |text| text.chars().count())),
+        Kind::Object => counted("object", value.members().into_iter().flatten().count(), "member"),
+        Kind::Array => counted("list", value.elements().into_iter().flatten().count(), "element"),
+        Kind::String => counted("string", value.string().map_or(0, |text| text.chars().count()), "character"),
         Kind::Number => "number".to_owned(),
         Kind::Bool => "boolean".to_owned(),
     }
+}
+
+fn counted(kind: &str, count: usize, of: &str) -> String {
+    format!("{kind}, {count} {of}{}", if count == 1 { "" } else { "s" })
 }
 
 fn cut(text: &str) -> String {
@@ -137,7 +141,7 @@ mod tests {
             "  {",
             "    \"tableName\": string, 5 characters",
             "  > \"operation\": string, 7 characters",
-            "    \"after\": object, 1 members",
+            "    \"after\": object, 1 member",
             "    \"n\": list, 2 elements",
             "    \"x\": null",
             "  }",
