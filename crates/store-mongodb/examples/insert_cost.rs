@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use afterimage_event::{Op, RecordKey, Timestamp};
+use afterimage_store::content::Content;
 use afterimage_store::{Arrival, Digest, Entry, Identity, Store};
 use afterimage_store_mongodb::{Config, MongoStore};
 
@@ -77,6 +78,7 @@ fn entry(number: usize, image: &str, now: Timestamp) -> Arc<Entry> {
         at.saturating_add_micros(7 * 365 * 86_400_000_000),
         at = at,
     );
+    entry.provenance = Content::read(&entry.content).map(|content| content.provenance()).unwrap_or_default();
     Arc::new(entry)
 }
 

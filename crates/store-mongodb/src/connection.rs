@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 
 use crate::errors::Failure;
 use crate::migrate::store_error;
-use crate::schema::ENTRIES;
+use crate::schema::{ENTRIES, TABLES};
 use crate::{Config, migrate, topology};
 
 /// Connections to one server: requests in flight at most, over all calls.
@@ -181,6 +181,11 @@ struct Current {
 /// The collection of entries.
 pub(crate) fn entries(database: &Database) -> Collection<RawDocumentBuf> {
     database.collection(ENTRIES)
+}
+
+/// The collection of tables.
+pub(crate) fn tables(database: &Database) -> Collection<RawDocumentBuf> {
+    database.collection(TABLES)
 }
 
 /// Ends a wait after this time.

@@ -9,7 +9,8 @@
 //! | `_id` | the identity: time of publishing, hash ([`names::document_id`]) |
 //! | `record` | `record_id` as one text ([`names::record`]) |
 //! | `order` | where the entry stands among others ([`names::order`]); begins with `occurred_at` |
-//! | \[`request`\], \[`migration`\] | those of the context, whichever way they were spelled there |
+//! | `what` | what it is found by within its table: `field:email`, or `op:insert` ([`terms::what`]) |
+//! | \[`by`\] | what it is found by across tables: `actor:7`, `request:req-1` ([`terms::by`]) |
 //! | \[`as_sent`\] | JSON text of those members whose spelling would not come back otherwise |
 //! | `stored` | `{at, worker}`: who stored it first, and when |
 //!
@@ -17,35 +18,31 @@
 //! that indexes need beside it.
 
 use afterimage_event::Timestamp;
-use afterimage_json::Raw;
-use afterimage_store::{Arrival, Entry};
+use afterimage_store::{Arrival, Entry, TableKey};
 
 use crate::bson::Writer;
 use crate::encode::{Encoder, NotJson, Spelling};
-use crate::names;
+use crate::{names, terms};
 
-/// Keys at the top that are ours. A member of the content with such a name is percent-encoded.
-const OURS: [&str; 8] = [ID, RECORD, ORDER, REQUEST, MIGRATION, AS_SENT, CONTENT, STORED];
+/// Keys at the top that are ours; documents of schema 1 have the last two, too. A member of the content with such a name
+/// is percent-encoded.
+const OURS: [&str; 10] = [ID, RECORD, ORDER, WHAT, BY, AS_SENT, CONTENT, STORED, "request", "migration"];
 pub(crate) const ID: &str = "_id";
 pub(crate) const RECORD: &str = "record";
 pub(crate) const ORDER: &str = "order";
-const REQUEST: &str = "request";
-const MIGRATION: &str = "migration";
+pub(crate) const WHAT: &str = "what";
+pub(crate) const BY: &str = "by";
 pub(crate) const AS_SENT: &str = "as_sent";
 pub(crate) const CONTENT: &str = "content";
 pub(crate) const STORED: &str = "stored";
 /// Within `stored`.
 pub(crate) const AT: &str = "at";
-const WORKER: &str = "worker";
+pub(crate) const WORKER: &str = "worker";
 
 /// Is it one of ours, no member of the content?
 pub(crate) fn is_ours(key: &str) -> bool {
     OURS.contains(&key)
 }
-
-/// Spellings of what an index of its own finds in the context.
-const REQUEST_SPELLINGS: [&str; 2] = ["requestId", "request_id"];
-const MIGRATION_SPELLINGS: [&str; 2] = ["migration", "migrationId"];
 
 /// Members that rows are read from and indexes are made of: in a document they are as the entry has them.
 pub(crate) const KEYS: [&str; 15] = [
@@ -85,7 +82,6 @@ fn spread(entry: &Entry, arrival: &Arrival) -> Result<Vec<u8>, NotJson> {
     let mut expected = Writer::with_capacity(256);
     let mut seen = 0;
     let mut as_sent = Vec::new();
-    let mut context = None;
     let mut members = Encoder::new(&entry.content);
     members.begin_object()?;
     let mut is_first = true;
@@ -94,9 +90,6 @@ fn spread(entry: &Entry, arrival: &Arrival) -> Result<Vec<u8>, NotJson> {
         let key = if is_ours(&name) { names::escape_first(&name).into() } else { names::escape_key(&name) };
         let start = out.written().len();
         let (spelling, text) = members.value(&key, &mut out)?;
-        if name == "context" {
-            context = Some(text);
-        }
         let at = expected.written().len();
         if push_key(entry, &name, &mut expected) {
             if out.written()[start..] != expected.written()[at..] || spelling == Spelling::Own {
@@ -115,7 +108,7 @@ fn spread(entry: &Entry, arrival: &Arrival) -> Result<Vec<u8>, NotJson> {
         as_sent.iter().for_each(|(key, text)| out.text(key, text));
         out.close(open);
     }
-    push_ours(entry, context, arrival, &mut out);
+    push_ours(entry, arrival, &mut out);
     Ok(out.finish())
 }
 
@@ -127,7 +120,7 @@ fn with_text(entry: &Entry, arrival: &Arrival) -> Vec<u8> {
         push_key(entry, key, &mut out);
     }
     out.text(CONTENT, &entry.content);
-    push_ours(entry, None, arrival, &mut out);
+    push_ours(entry, arrival, &mut out);
     out.finish()
 }
 
@@ -179,21 +172,29 @@ fn push_key(entry: &Entry, key: &str, out: &mut Writer) -> bool {
     true
 }
 
-fn push_ours(entry: &Entry, context: Option<&str>, arrival: &Arrival, out: &mut Writer) {
+fn push_ours(entry: &Entry, arrival: &Arrival, out: &mut Writer) {
     out.text(RECORD, &names::record(&entry.record.record_id));
     out.text(ORDER, &names::order(&entry.order_key()));
-    let context = context.and_then(|context| Raw::parse(context).ok());
-    for (key, spellings) in [(REQUEST, REQUEST_SPELLINGS), (MIGRATION, MIGRATION_SPELLINGS)] {
-        let value = context.and_then(|context| spellings.into_iter().find_map(|spelling| context.get(spelling)));
-        // A number by its literal text.
-        if let Some(text) = value.and_then(|value| value.string().or_else(|| value.number().map(Into::into))) {
-            out.text(key, &text);
-        }
+    out.texts(WHAT, terms::what(entry).iter().map(String::as_str));
+    let by = terms::by(&entry.provenance);
+    if !by.is_empty() {
+        out.texts(BY, by.iter().map(String::as_str));
     }
     let open = out.document(STORED);
     out.text(AT, &shown(arrival.at));
     out.text(WORKER, &arrival.worker);
     out.close(open);
+}
+
+/// The document that announces a table: `_id` ([`names::table`]), and its names.
+pub(crate) fn of_table(table: &TableKey) -> Vec<u8> {
+    let TableKey { tenant, source, table: name } = table;
+    let mut out = Writer::with_capacity(128);
+    out.text(ID, &names::table(table));
+    for (key, text) in [("tenant", tenant), ("source", source), ("table", name)] {
+        out.text(key, text);
+    }
+    out.finish()
 }
 
 fn shown(time: Timestamp) -> String {

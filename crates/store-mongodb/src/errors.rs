@@ -10,6 +10,7 @@ use mongodb::error::{Error, ErrorKind, IndexedWriteError, WriteFailure};
 const MESSAGE_CHARS_MAX: usize = 300;
 
 pub(crate) const NAMESPACE_NOT_FOUND: i32 = 26;
+pub(crate) const INDEX_NOT_FOUND: i32 = 27;
 pub(crate) const COMMAND_NOT_FOUND: i32 = 59;
 const UNAUTHORIZED: i32 = 13;
 const AUTHENTICATION_FAILED: i32 = 18;
@@ -101,7 +102,7 @@ fn coded(code: i32, name: &str) -> Failure {
     match code {
         UNAUTHORIZED => Failure::Setup(
             "the MongoDB user lacks a permission: a worker needs find and insert on the database, `afterimage migrate` \
-             createCollection, createIndex, listIndexes and listCollections too"
+             createCollection, createIndex, dropIndex, listIndexes, listCollections and update too"
                 .to_owned(),
         ),
         AUTHENTICATION_FAILED | ATLAS_ERROR => {

@@ -4,8 +4,10 @@
 //! the document, `schema.rs` the indexes; `docs/stores/mongodb.md` shows both to those who ask in mongosh.
 //!
 //! Storing an event is one unordered insert: no read before it, no transaction, no update. A document whose `_id` is there
-//! is an entry stored already.
+//! is an entry stored already. Only the first entry that a process has of a table costs a second insert, which announces
+//! the table in a small collection: so that the tables there are can be listed without walking entries.
 
+mod announce;
 mod bson;
 mod config;
 mod connection;
@@ -17,9 +19,11 @@ mod migrate;
 mod names;
 mod questions;
 mod read;
+mod rewrite;
 mod rows;
 mod schema;
 mod store;
+mod terms;
 mod tls;
 mod topology;
 mod write;

@@ -10,11 +10,12 @@ use mongodb::options::IndexOptions;
 use mongodb::{Database, IndexModel};
 
 use crate::connection::within;
-use crate::errors::{Failure, NAMESPACE_NOT_FOUND, of_duplicate};
-use crate::schema::{ENTRIES, INDEXES, VERSION, VERSIONS};
+use crate::errors::{Failure, INDEX_NOT_FOUND, NAMESPACE_NOT_FOUND, of_duplicate};
+use crate::rewrite::rewrite;
+use crate::schema::{ENTRIES, INDEXES, RETIRED, TABLES, VERSION, VERSIONS};
 
-/// Longest wait for an index: one on a large collection takes its time. It goes on being built when nobody waits.
-const INDEX_TIMEOUT: Duration = Duration::from_secs(3_600);
+/// Longest wait for a step that looks at a whole collection. An index goes on being built when nobody waits.
+pub(crate) const LONG_STEP_TIMEOUT: Duration = Duration::from_secs(3_600);
 
 /// Can this release use what is there?
 pub(crate) async fn check(database: &Database, name: &str) -> Result<(), StoreError> {
@@ -41,7 +42,9 @@ pub(crate) async fn migrate(database: &Database, name: &str, step: Duration) -> 
     if let Some(newer) = found.filter(|found| *found > VERSION) {
         return Err(StoreError::Misconfigured { reason: newer_schema(name, newer) });
     }
-    within(step, check_collection(database, name)).await?;
+    for collection in [ENTRIES, TABLES] {
+        within(step, check_collection(database, name, collection)).await?;
+    }
     let present = within(step, index_names(database)).await?;
     for index in &INDEXES {
         if present.iter().any(|name| name == index.name) {
@@ -51,8 +54,18 @@ pub(crate) async fn migrate(database: &Database, name: &str, step: Duration) -> 
             IndexOptions::builder().name(index.name.to_owned()).partial_filter_expression(index.filter()).build();
         let model = IndexModel::builder().keys(index.keys()).options(options).build();
         let collection = database.collection::<Document>(ENTRIES);
-        within(INDEX_TIMEOUT, async { collection.create_index(model).await.map_err(store_error) }).await?;
+        within(LONG_STEP_TIMEOUT, async { collection.create_index(model).await.map_err(store_error) }).await?;
         done.push(format!("created index {} on {name}.{ENTRIES}", index.name));
+    }
+    if found != Some(VERSION) {
+        let rewritten = rewrite(database).await?;
+        if rewritten > 0 {
+            done.push(format!("brought {rewritten} documents of {name}.{ENTRIES} up to date"));
+        }
+    }
+    for index in RETIRED.into_iter().filter(|index| present.iter().any(|name| name == index)) {
+        within(step, drop_index(database, index)).await?;
+        done.push(format!("dropped index {index} on {name}.{ENTRIES}, which serves no question any more"));
     }
     if found != Some(VERSION) {
         // Written last: what bears the version is complete.
@@ -73,16 +86,16 @@ pub(crate) async fn migrate(database: &Database, name: &str, step: Duration) -> 
 
 /// A collection with a collation holds texts to be equal that are not, also in `_id`: an entry would be taken for
 /// another one. And a capped collection forgets.
-async fn check_collection(database: &Database, name: &str) -> Result<(), StoreError> {
+async fn check_collection(database: &Database, name: &str, collection: &str) -> Result<(), StoreError> {
     let found: Vec<_> = database
         .list_collections()
-        .filter(doc! { "name": ENTRIES })
+        .filter(doc! { "name": collection })
         .await
         .map_err(store_error)?
         .try_collect()
         .await
         .map_err(store_error)?;
-    let Some(found) = found.into_iter().find(|found| found.name == ENTRIES) else { return Ok(()) };
+    let Some(found) = found.into_iter().find(|found| found.name == collection) else { return Ok(()) };
     let is_simple = found.options.collation.as_ref().is_none_or(|collation| collation.locale == "simple");
     let is_plain = is_simple
         && found.options.capped != Some(true)
@@ -92,7 +105,7 @@ async fn check_collection(database: &Database, name: &str) -> Result<(), StoreEr
         return Ok(());
     }
     let reason = format!(
-        "{name}.{ENTRIES} exists and has a collation, is capped, a time series or a view: use another database, or drop it"
+        "{name}.{collection} exists and has a collation, is capped, a time series or a view: use another database, or drop it"
     );
     Err(StoreError::Misconfigured { reason })
 }
@@ -102,6 +115,14 @@ async fn index_names(database: &Database) -> Result<Vec<String>, StoreError> {
         Ok(names) => Ok(names),
         Err(error) if code(&error) == Some(NAMESPACE_NOT_FOUND) => Ok(Vec::new()),
         Err(error) => Err(store_error(error)),
+    }
+}
+
+async fn drop_index(database: &Database, index: &str) -> Result<(), StoreError> {
+    match database.collection::<Document>(ENTRIES).drop_index(index).await {
+        // Somebody else was faster.
+        Err(error) if code(&error) == Some(INDEX_NOT_FOUND) => Ok(()),
+        dropped => dropped.map_err(store_error),
     }
 }
 
@@ -118,7 +139,7 @@ async fn version(database: &Database) -> Result<Option<i32>, StoreError> {
     }
 }
 
-fn is_duplicate(error: &Error) -> bool {
+pub(crate) fn is_duplicate(error: &Error) -> bool {
     matches!(&*error.kind, ErrorKind::Write(WriteFailure::WriteError(write)) if of_duplicate(write.code))
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use afterimage_event::{RecordKey, Timestamp};
-use afterimage_store::{Identity, OrderKey};
+use afterimage_store::{Identity, OrderKey, TableKey};
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
@@ -85,14 +85,43 @@ pub(crate) fn record(record_id: &[String]) -> String {
         if index > 0 {
             out.push(',');
         }
-        for character in part.chars() {
-            match character {
-                ',' | '%' | '\0' => push_percent(character as u8, &mut out),
-                _ => out.push(character),
-            }
-        }
+        push_part(part, &mut out);
     }
     out
+}
+
+/// The `_id` of a table: tenant, source and table, as [`record`] has the parts of a key.
+pub(crate) fn table(table: &TableKey) -> String {
+    let mut out = tables_from(&table.tenant);
+    push_part(&table.source, &mut out);
+    out.push(',');
+    push_part(&table.table, &mut out);
+    out
+}
+
+/// What the `_id` of every table of a tenant begins with.
+pub(crate) fn tables_from(tenant: &str) -> String {
+    let mut out = String::with_capacity(tenant.len() + 64);
+    push_part(tenant, &mut out);
+    out.push(',');
+    out
+}
+
+/// The first text behind all that begin with [`tables_from`], however a server sorts what is not ASCII: `-` follows `,`.
+pub(crate) fn tables_to(tenant: &str) -> String {
+    let mut out = tables_from(tenant);
+    out.pop();
+    out.push('-');
+    out
+}
+
+fn push_part(part: &str, out: &mut String) {
+    for character in part.chars() {
+        match character {
+            ',' | '%' | '\0' => push_percent(character as u8, out),
+            _ => out.push(character),
+        }
+    }
 }
 
 /// The `_id` of an entry: its identity, and nothing else. Begins with the time of publishing, so that what comes in goes
@@ -205,6 +234,22 @@ mod tests {
         let texts: BTreeSet<String> = lists.iter().map(|list| record(list)).collect();
         assert_eq!(texts.len(), lists.len());
         assert_eq!(record(&["org1".to_owned(), "u,1".to_owned()]), "org1,u%2C1");
+    }
+
+    #[test]
+    fn every_table_is_another_one_and_stands_with_its_tenant() {
+        let parts = ["", ",", "%", "a", "a,", "a-", "\0", "é"];
+        let mut ids = BTreeSet::new();
+        for tenant in parts {
+            for (source, table) in parts.iter().flat_map(|source| parts.map(|table| (*source, table))) {
+                let [tenant, source, table] = [tenant, source, table].map(str::to_owned);
+                let id = super::table(&TableKey { tenant: tenant.clone(), source, table });
+                let within = |tenant: &&str| (tables_from(tenant)..tables_to(tenant)).contains(&id);
+                assert_eq!(parts.iter().copied().filter(within).collect::<Vec<_>>(), [tenant], "{id}");
+                ids.insert(id);
+            }
+        }
+        assert_eq!(ids.len(), 512);
     }
 
     #[test]

@@ -2,22 +2,32 @@
 
 use afterimage_event::{RecordKey, Timestamp};
 use afterimage_json::push_quoted;
-use afterimage_store::{Digest, Direction, RowRange, TableKey};
+use afterimage_store::{Digest, Direction, Index, RowRange, TableKey};
 use mongodb::bson::{Bson, Document, doc};
 
 use crate::bson::JSON;
-use crate::document::{ORDER, RECORD};
-use crate::names;
+use crate::document::{BY, ID, KEYS, ORDER, RECORD, WHAT};
+use crate::{names, terms};
 
 /// What is asked of the entries.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
     pub(crate) filter: Document,
     pub(crate) sort: Document,
+    /// 0 for none.
     pub(crate) limit: i64,
+    /// The members that are wanted; `None` for all.
+    pub(crate) members: Option<Document>,
 }
 
 impl Question {
+    /// The same, of these members only.
+    fn only<'m>(self, members: impl IntoIterator<Item = &'m str>) -> Self {
+        let mut wanted = doc! { ID: 0 };
+        wanted.extend(members.into_iter().map(|member| (member.to_owned(), Bson::Int32(1))));
+        Self { members: Some(wanted), ..self }
+    }
+
     fn ranged(mut filter: Document, range: &RowRange) -> Self {
         let direction = match range.direction {
             Direction::Ascending => 1,
@@ -26,25 +36,46 @@ impl Question {
         if let Some(bounds) = bounds(range) {
             filter.insert(ORDER, bounds);
         }
-        Self { filter, sort: doc! { ORDER: direction }, limit: limit(range.limit) }
+        let sort = doc! { ORDER: direction };
+        // What a row is made of, and what an error may name.
+        Self { filter, sort, limit: limit(range.limit), members: None }.only(KEYS.into_iter().chain([BY, ID]))
     }
 }
 
-/// Rows of one record.
-pub(crate) fn of_record(record: &RecordKey, range: &RowRange) -> Question {
-    let RecordKey { tenant, source, table, record_id } = record;
-    Question::ranged(
-        doc! {
+/// Rows of an index.
+pub(crate) fn of_index(index: &Index, range: &RowRange) -> Question {
+    let what = |table: &TableKey, term: String| {
+        let mut filter = within(table);
+        filter.insert(WHAT, text(&term));
+        filter
+    };
+    let filter = match index {
+        Index::Record(RecordKey { tenant, source, table, record_id }) => doc! {
             "tenant": text(tenant), "table": text(table), RECORD: names::record(record_id), "source": text(source),
         },
-        range,
-    )
+        Index::Table(table) => within(table),
+        Index::Op(table, op) => what(table, terms::of_op(*op)),
+        Index::Field(table, name) => what(table, terms::of_field(name)),
+        Index::Facet { tenant, facet, term } => {
+            doc! { "tenant": text(tenant), BY: text(&terms::of_facet(*facet, term)) }
+        }
+    };
+    Question::ranged(filter, range)
 }
 
-/// Rows of one table.
-pub(crate) fn of_table(table: &TableKey, range: &RowRange) -> Question {
+fn within(table: &TableKey) -> Document {
     let TableKey { tenant, source, table } = table;
-    Question::ranged(doc! { "tenant": text(tenant), "table": text(table), "source": text(source) }, range)
+    doc! { "tenant": text(tenant), "table": text(table), "source": text(source) }
+}
+
+/// The tables of a tenant, asked of their own collection.
+pub(crate) fn of_tables(tenant: &str) -> Question {
+    Question {
+        filter: doc! { ID: { "$gte": names::tables_from(tenant), "$lt": names::tables_to(tenant) } },
+        sort: doc! { ID: 1 },
+        limit: 0,
+        members: None,
+    }
 }
 
 /// The filter of the sources that have a record.
@@ -59,7 +90,14 @@ pub(crate) fn of_events(tenant: &str, source: &str, event_ids: &[&str], document
         filter: doc! { "tenant": text(tenant), "source": text(source), "id": { "$in": ids } },
         sort: doc! { "id": 1, "revision": -1, "input_digest": 1, "published_at": 1 },
         limit: limit(documents_max),
+        members: None,
     }
+}
+
+/// The same without contents: members that the index of events has, so that no document is read.
+pub(crate) fn of_identities(tenant: &str, source: &str, event_ids: &[&str], documents_max: usize) -> Question {
+    let identity = ["id", "revision", "input_digest", "published_at"];
+    of_events(tenant, source, event_ids, documents_max).only(identity)
 }
 
 /// The first version of an event with this revision and this digest or a later one.
@@ -71,6 +109,7 @@ pub(crate) fn of_version(tenant: &str, source: &str, event_id: &str, revision: u
         },
         sort: doc! { "input_digest": 1, "published_at": 1 },
         limit: 1,
+        members: None,
     }
 }
 

@@ -1,11 +1,13 @@
 //! Rows from documents.
 
 use afterimage_event::{Position, RecordKey};
-use afterimage_store::{ContentRow, Digest, Identity, IndexRow, StoreError};
+use afterimage_store::content::Content;
+use afterimage_store::{Arrival, ContentRow, Digest, Entry, Identity, IndexRow, StoreError, TableKey};
 use mongodb::bson::raw::{RawBsonRef, RawDocument};
 
 use crate::decode::{self, NotOurs};
-use crate::document::{AS_SENT, AT, CONTENT, ID, STORED, is_ours};
+use crate::document::{AS_SENT, AT, BY, CONTENT, ID, STORED, WORKER, is_ours};
+use crate::terms;
 
 /// An index row.
 pub(crate) fn index_row(document: &RawDocument) -> Result<IndexRow, StoreError> {
@@ -28,11 +30,50 @@ pub(crate) fn index_row(document: &RawDocument) -> Result<IndexRow, StoreError> 
             changed: fields.texts("changed")?,
             before_digest: fields.digest("before_digest")?,
             after_digest: fields.digest("after_digest")?,
-            provenance: afterimage_store::Provenance::default(),
+            provenance: fields.optional(BY, |value| terms::provenance(&texts(value)?))?.unwrap_or_default(),
             expires_at: fields.optional("expires_at", |value| decode::text(value)?.parse().ok())?,
         })
     };
     row().ok_or_else(|| damaged(document, "a member that an index row needs is missing or has another type"))
+}
+
+/// A document that announces a table.
+pub(crate) fn table(document: &RawDocument) -> Result<TableKey, StoreError> {
+    let fields = Fields(document);
+    let table = || {
+        Some(TableKey { tenant: fields.text("tenant")?, source: fields.text("source")?, table: fields.text("table")? })
+    };
+    table().ok_or_else(|| StoreError::Damaged { reason: "a table that has no names".to_owned() })
+}
+
+/// The identity alone.
+pub(crate) fn identity(document: &RawDocument) -> Result<Identity, StoreError> {
+    Fields(document).identity().ok_or_else(|| damaged(document, "its identity cannot be read"))
+}
+
+/// The entry that a document was made from, and who stored it: also from one of schema 1, which has no provenance of
+/// its own.
+pub(crate) fn entry(document: &RawDocument) -> Result<(Entry, Arrival), StoreError> {
+    let row = index_row(document)?;
+    let ContentRow { identity, stored_at, content } = content_row(document)?;
+    let stored = Fields(document).get(STORED).and_then(RawBsonRef::as_document).map(Fields);
+    let worker = stored.and_then(|stored| stored.text(WORKER));
+    let worker = worker.ok_or_else(|| damaged(document, "`stored` does not say by whom"))?;
+    let entry = Entry {
+        record: row.record,
+        identity,
+        op: row.op,
+        occurred_at: row.occurred_at,
+        position: row.position,
+        changed: row.changed,
+        before_digest: row.before_digest,
+        after_digest: row.after_digest,
+        // Content of no known format tells nobody.
+        provenance: Content::read(&content).map(|content| content.provenance()).unwrap_or_default(),
+        expires_at: row.expires_at,
+        content,
+    };
+    Ok((entry, Arrival { worker, at: stored_at }))
 }
 
 /// The content of an entry.
@@ -79,6 +120,10 @@ pub(crate) fn damaged(document: &RawDocument, what: &str) -> StoreError {
     StoreError::Damaged { reason: format!("document {id}: {what}") }
 }
 
+fn texts(value: RawBsonRef<'_>) -> Option<Vec<String>> {
+    value.as_array()?.into_iter().map(|element| decode::text(element.ok()?)).collect()
+}
+
 struct Fields<'d>(&'d RawDocument);
 
 impl<'d> Fields<'d> {
@@ -91,7 +136,7 @@ impl<'d> Fields<'d> {
     }
 
     fn texts(&self, key: &str) -> Option<Vec<String>> {
-        self.get(key)?.as_array()?.into_iter().map(|element| decode::text(element.ok()?)).collect()
+        texts(self.get(key)?)
     }
 
     fn parsed<T: std::str::FromStr>(&self, key: &str) -> Option<T> {

@@ -2,11 +2,14 @@
 
 use mongodb::bson::{Document, doc};
 
-/// Version of the indexes below. A database with a higher one was migrated by a later release.
-pub(crate) const VERSION: i32 = 1;
+/// Version of the documents and of the indexes below. A database with a higher one was migrated by a later release.
+pub(crate) const VERSION: i32 = 2;
 
 /// The entries.
 pub(crate) const ENTRIES: &str = "entries";
+
+/// One document for each table of each source ([`crate::announce`]).
+pub(crate) const TABLES: &str = "tables";
 
 /// One document for each version the schema has had: `{_id: 1}`. Written after its indexes are built.
 pub(crate) const VERSIONS: &str = "schema_versions";
@@ -25,13 +28,12 @@ pub(crate) enum Only {
     All,
     /// Entries with this field.
     With(&'static str),
-    /// Updates. An insert or delete changes every field of its record: it would have an index entry for each of them,
-    /// and is found by table or operation.
-    Updates,
+    /// Deletes.
+    Deletes,
 }
 
 /// The indexes. `order` begins with `occurred_at`: what is sorted by it is ranged by time too.
-pub(crate) const INDEXES: [Index; 14] = [
+pub(crate) const INDEXES: [Index; 8] = [
     // The versions of events, in the order in which they are preferred (`afterimage_store::version_order`).
     Index {
         name: "event",
@@ -47,36 +49,25 @@ pub(crate) const INDEXES: [Index; 14] = [
     },
     // Changes, gaps and bursts of a table.
     Index { name: "table", fields: &[("tenant", 1), ("table", 1), ("source", 1), ("order", 1)], only: Only::All },
-    Index { name: "source", fields: &[("tenant", 1), ("source", 1), ("order", 1)], only: Only::All },
+    // Changes of a field, and inserts, deletes, … of a table: each entry has one or the other, never both.
+    Index {
+        name: "what",
+        fields: &[("tenant", 1), ("table", 1), ("source", 1), ("what", 1), ("order", 1)],
+        only: Only::All,
+    },
+    // Changes by an actor, a request, a transaction, a migration. One index on a list, not one for each: an entry has as
+    // many index entries as it has terms either way, and a server has five indexes less to keep.
+    Index { name: "by", fields: &[("tenant", 1), ("by", 1), ("order", 1)], only: Only::With("by") },
+    // For people who look at a tenant as a whole: what happened at a time, and what was deleted, which is little.
     Index { name: "time", fields: &[("tenant", 1), ("order", 1)], only: Only::All },
-    Index { name: "op", fields: &[("tenant", 1), ("op", 1), ("order", 1)], only: Only::All },
-    // Who is mostly known by one of three; a question about somebody asks all of them.
-    Index { name: "actor_id", fields: &[("tenant", 1), ("actor.id", 1), ("order", 1)], only: Only::With("actor.id") },
-    Index {
-        name: "actor_email",
-        fields: &[("tenant", 1), ("actor.email", 1), ("order", 1)],
-        only: Only::With("actor.email"),
-    },
-    Index {
-        name: "actor_name",
-        fields: &[("tenant", 1), ("actor.name", 1), ("order", 1)],
-        only: Only::With("actor.name"),
-    },
-    Index { name: "field", fields: &[("tenant", 1), ("table", 1), ("changed", 1), ("order", 1)], only: Only::Updates },
-    Index { name: "request", fields: &[("tenant", 1), ("request", 1), ("order", 1)], only: Only::With("request") },
-    Index {
-        name: "migration",
-        fields: &[("tenant", 1), ("migration", 1), ("order", 1)],
-        only: Only::With("migration"),
-    },
-    Index {
-        name: "transaction",
-        fields: &[("tenant", 1), ("transaction", 1), ("order", 1)],
-        only: Only::With("transaction"),
-    },
+    Index { name: "delete", fields: &[("tenant", 1), ("op", 1), ("order", 1)], only: Only::Deletes },
     // The arrival journal: what a worker stored since a point. Read from the index alone.
     Index { name: "arrival", fields: &[("stored.worker", 1), ("stored.at", 1), ("_id", 1)], only: Only::All },
 ];
+
+/// Indexes of schema 1 that no question needs any more.
+pub(crate) const RETIRED: [&str; 9] =
+    ["source", "op", "actor_id", "actor_email", "actor_name", "field", "request", "migration", "transaction"];
 
 impl Index {
     /// The `key` of `createIndexes`.
@@ -89,7 +80,7 @@ impl Index {
         match self.only {
             Only::All => None,
             Only::With(field) => Some(doc! { field: { "$exists": true } }),
-            Only::Updates => Some(doc! { "op": "update" }),
+            Only::Deletes => Some(doc! { "op": "delete" }),
         }
     }
 }
@@ -100,8 +91,8 @@ mod examples;
 
 #[cfg(test)]
 mod tests {
-    use afterimage_event::{RecordKey, Timestamp};
-    use afterimage_store::{Digest, Direction, Identity, OrderKey, RowRange, TableKey};
+    use afterimage_event::{Op, RecordKey, Timestamp};
+    use afterimage_store::{Digest, Direction, Facet, Identity, Index as Order, OrderKey, RowRange, TableKey};
     use mongodb::bson::Bson;
 
     use super::*;
@@ -140,15 +131,10 @@ mod tests {
         let has_only = match index.only {
             Only::All => true,
             Only::With(field) => uses.iter().any(|(used, how)| *used == field && *how != Use::Filter),
-            Only::Updates => filter.get_str("op").is_ok_and(|op| op == "update"),
+            Only::Deletes => filter.get_str("op").is_ok_and(|op| op == "delete"),
         };
-        let is_implied = |field: &str| matches!(index.only, Only::Updates) && field == "op";
-        let equal: Vec<&str> = uses
-            .iter()
-            .filter(|(field, how)| *how == Use::Equal && !is_implied(field))
-            .map(|(field, _)| *field)
-            .collect();
-        let ranged: Vec<&str> = uses.iter().filter(|(_, how)| *how == Use::Range).map(|(field, _)| *field).collect();
+        let used = |kind: Use| uses.iter().filter(move |(_, how)| *how == kind).map(|(field, _)| *field);
+        let (equal, ranged): (Vec<&str>, Vec<&str>) = (used(Use::Equal).collect(), used(Use::Range).collect());
         let (prefix, rest) = index.fields.split_at(equal.len().min(index.fields.len()));
         let prefix_fits = equal.iter().all(|field| prefix.iter().any(|(name, _)| name == field));
         // Backwards as a whole is as good.
@@ -170,7 +156,7 @@ mod tests {
         INDEXES.iter().collect()
     }
 
-    /// Every filter and order that this release sends, and those of the questions of design §7.
+    /// Every filter and order that this release sends, and those that people are told to send.
     fn asked() -> Vec<(String, Document, Document)> {
         let record = RecordKey {
             tenant: "t".to_owned(),
@@ -189,34 +175,26 @@ mod tests {
                 [(None, None, None), (Some(time), Some(time), None), (Some(time), None, Some(past.clone()))]
             {
                 let range = RowRange { from, to, past, direction, limit: 10 };
-                asked.push(("rows of a record", questions::of_record(&record, &range)));
-                asked.push(("rows of a table", questions::of_table(&table, &range)));
+                let tenant = "t".to_owned();
+                let facet = |facet| Order::Facet { tenant: tenant.clone(), facet, term: "x".to_owned() };
+                let mut orders = vec![
+                    ("rows of a record", Order::Record(record.clone())),
+                    ("rows of a table", Order::Table(table.clone())),
+                    ("rows of an operation", Order::Op(table.clone(), Op::Delete)),
+                    ("rows of a field", Order::Field(table.clone(), "email".to_owned())),
+                ];
+                orders.extend(Facet::ALL.map(|part| (part.as_str(), facet(part))));
+                asked.extend(orders.into_iter().map(|(name, order)| (name, questions::of_index(&order, &range))));
             }
         }
         asked.push(("one event", questions::of_events("t", "s", &["e"], 1)));
         asked.push(("several events", questions::of_events("t", "s", &["e", "f"], 1)));
+        asked.push(("identities of events", questions::of_identities("t", "s", &["e", "f"], 1)));
         asked.push(("a version", questions::of_version("t", "s", "e", 0, Digest([0; 16]))));
         let mut asked: Vec<_> =
             asked.into_iter().map(|(name, question)| (name.to_owned(), question.filter, question.sort)).collect();
         asked.push(("sources of a record".to_owned(), questions::with_record("t", "users", &[]), doc! { "source": 1 }));
-        let since = || doc! { "$gte": "2026" };
-        for (field, more) in [
-            ("actor.id", doc! {}),
-            ("actor.email", doc! {}),
-            ("actor.name", doc! {}),
-            ("op", doc! {}),
-            ("request", doc! {}),
-            ("migration", doc! {}),
-            ("transaction", doc! {}),
-            ("source", doc! {}),
-            ("changed", doc! { "table": "users", "op": "update" }),
-        ] {
-            let mut filter = doc! { "tenant": "t", field: "x", "order": since() };
-            filter.extend(more);
-            asked.push((format!("changes by {field}"), filter, doc! { "order": -1 }));
-        }
-        asked.push(("changes by time".to_owned(), doc! { "tenant": "t", "order": since() }, doc! { "order": -1 }));
-        let arrived = doc! { "stored.worker": "w", "stored.at": since() };
+        let arrived = doc! { "stored.worker": "w", "stored.at": { "$gte": "2026" } };
         asked.push(("arrivals".to_owned(), arrived, doc! { "stored.at": 1, "_id": 1 }));
         for example in examples::examples("2026-01-08") {
             let is_find = example.method == "find";
@@ -256,10 +234,35 @@ mod tests {
     }
 
     #[test]
+    fn identities_are_read_from_the_index_alone() {
+        let question = questions::of_identities("t", "s", &["e"], 1);
+        let members = question.members.unwrap();
+        assert_eq!(members.get_i32("_id").unwrap(), 0, "servers give it unasked, and it is in no other index");
+        let has_all = |index: &Index| {
+            let has = |name: &String| index.fields.iter().any(|(field, _)| field == name);
+            let wanted = members.iter().filter(|(_, wanted)| wanted.as_i32() == Some(1)).map(|(name, _)| name);
+            serves(index, &question.filter, &question.sort) && question.filter.keys().chain(wanted).all(has)
+        };
+        assert!(INDEXES.iter().any(has_all), "{members}");
+        // An index on a list tells none of its values back.
+        assert!(!members.contains_key("what") && !members.contains_key("by"));
+    }
+
+    #[test]
+    fn tables_are_asked_for_by_their_id() {
+        let question = questions::of_tables("t");
+        assert_eq!(question.filter, doc! { "_id": { "$gte": "t,", "$lt": "t-" } });
+        assert_eq!(question.sort, doc! { "_id": 1 });
+    }
+
+    #[test]
     fn no_index_is_on_two_lists_and_each_is_documented() {
         let page = include_str!("../../../docs/stores/mongodb.md");
         for index in &INDEXES {
-            let lists = index.fields.iter().filter(|(field, _)| ["changed", "record_id", "unknown"].contains(field));
+            let lists = index
+                .fields
+                .iter()
+                .filter(|(field, _)| ["what", "by", "changed", "record_id", "unknown"].contains(field));
             assert!(lists.count() <= 1, "{}", index.name);
             assert!(page.contains(&format!("`{}`", index.name)), "{}", index.name);
         }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use afterimage_event::RecordKey;
 use afterimage_store::{
     AppendError, Arrival, ContentRow, Digest, Entry, Identity, Index, IndexRow, Lookup, RowRange, Store, StoreError,
     TableKey,
@@ -71,32 +70,18 @@ impl Store for MongoStore {
     }
 }
 
-impl MongoStore {
-    async fn record_rows(&self, record: &RecordKey, range: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
-        Reader::open(&self.connection).await?.index_rows(questions::of_record(record, range)).await
-    }
-
-    async fn table_rows(&self, table: &TableKey, range: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
-        Reader::open(&self.connection).await?.index_rows(questions::of_table(table, range)).await
-    }
-}
-
 #[async_trait]
 impl Lookup for MongoStore {
     async fn sources(&self, tenant: &str, table: &str, record_id: &[String]) -> Result<Vec<String>, StoreError> {
         Reader::open(&self.connection).await?.sources(questions::with_record(tenant, table, record_id)).await
     }
 
-    async fn tables(&self, _: &str) -> Result<Vec<TableKey>, StoreError> {
-        Err(StoreError::Misconfigured { reason: "not built yet".to_owned() })
+    async fn tables(&self, tenant: &str) -> Result<Vec<TableKey>, StoreError> {
+        Reader::open(&self.connection).await?.tables(tenant).await
     }
 
     async fn rows(&self, index: &Index, range: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
-        match index {
-            Index::Record(record) => self.record_rows(record, range).await,
-            Index::Table(table) => self.table_rows(table, range).await,
-            _ => Err(StoreError::Misconfigured { reason: "not built yet".to_owned() }),
-        }
+        Reader::open(&self.connection).await?.index_rows(questions::of_index(index, range)).await
     }
 
     async fn versions(
@@ -105,8 +90,7 @@ impl Lookup for MongoStore {
         source: &str,
         event_ids: &[String],
     ) -> Result<Vec<Vec<Identity>>, StoreError> {
-        let contents = self.contents(tenant, source, event_ids).await?;
-        Ok(contents.into_iter().map(|rows| rows.into_iter().map(|row| row.identity).collect()).collect())
+        Reader::open(&self.connection).await?.versions(tenant, source, event_ids).await
     }
 
     async fn contents(

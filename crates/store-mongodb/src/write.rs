@@ -1,21 +1,23 @@
 //! Storing entries.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use afterimage_store::{AppendError, Arrival, Entry, StoreError};
+use afterimage_store::{AppendError, Arrival, Entry, StoreError, TableKey};
 use futures_util::future::join_all;
 use mongodb::Collection;
 use mongodb::bson::RawDocumentBuf;
 use mongodb::error::ErrorKind;
 use tokio::time::Instant;
 
-use crate::connection::{Connection, entries as collection};
+use crate::announce::{Announced, table_of};
+use crate::connection::{Connection, entries as collection, tables};
 use crate::document;
 use crate::errors::{Failure, of_write};
 
 /// Largest document a server takes. <https://www.mongodb.com/docs/manual/reference/limits/#mongodb-limit-BSON-Document-Size>
-const DOCUMENT_BYTES_MAX: usize = 16 << 20;
+pub(crate) const DOCUMENT_BYTES_MAX: usize = 16 << 20;
 /// Largest message a server takes: `maxMessageSizeBytes`. <https://www.mongodb.com/docs/manual/reference/command/hello/>
 const MESSAGE_BYTES_MAX: usize = 48_000_000;
 /// Most writes in one command: `maxWriteBatchSize`, at the same place.
@@ -28,13 +30,14 @@ const BATCH_BYTES_MAX: usize = 8 << 20;
 
 const _: () = assert!(BATCH_BYTES_MAX + DOCUMENT_BYTES_MAX < MESSAGE_BYTES_MAX && BATCH_DOCUMENTS_MAX <= WRITES_MAX);
 
-/// Whatever it takes, an append ends after so many request time-outs: the insert, what of it is repeated, and what the
-/// schema says when it was not looked at before.
+/// Whatever it takes, an append ends after so many request time-outs: the insert, what of it is repeated, and what comes
+/// before it the first time: a look at the schema, the announcement of tables.
 const APPEND_TIMEOUTS: u32 = 3;
 
 /// The writing half of the store.
 #[derive(Default)]
 pub(crate) struct Writer {
+    announced: Announced,
     documents_sent: AtomicU64,
     bytes_sent: AtomicU64,
     requests_sent: AtomicU64,
@@ -43,7 +46,7 @@ pub(crate) struct Writer {
 /// What was sent since the store was made, repetitions within the driver not counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sent {
-    /// Documents.
+    /// Documents, the announcements of tables too.
     pub documents: u64,
     /// Their size as BSON.
     pub bytes: u64,
@@ -72,28 +75,62 @@ impl Writer {
             Ok(database) => database,
             Err(error) => return entries.iter().map(|_| Err(unavailable(&error))).collect(),
         };
+        let (collection, tables) = (collection(&database), tables(&database));
+        let to = |collection| Request { writer: self, collection, connection, deadline };
+        let unannounced = self.announce(&to(&tables), entries).await;
         let mut outcomes: Vec<Result<(), Failure>> = Vec::with_capacity(entries.len());
-        let mut batches = vec![Batch::default()];
+        let mut documents = Vec::with_capacity(entries.len());
         for (place, entry) in entries.iter().enumerate() {
-            let bson = document::write(entry, arrival, DOCUMENT_BYTES_MAX);
-            match document(bson) {
+            let failed = if unannounced.is_empty() { None } else { unannounced.get(&table_of(entry)) };
+            let made = match failed {
+                Some(failure) => Err(failure.clone()),
+                None => document(document::write(entry, arrival, DOCUMENT_BYTES_MAX)),
+            };
+            let outcome = match made {
                 Ok(document) => {
-                    outcomes.push(Err(Failure::late()));
-                    if !batches[batches.len() - 1].has_room_for(&document) {
-                        batches.push(Batch::default());
-                    }
-                    let last = batches.len() - 1;
-                    batches[last].push(place, document);
+                    documents.push((place, document));
+                    // Until the server says otherwise.
+                    Failure::late()
                 }
-                Err(refused) => outcomes.push(Err(refused)),
-            }
+                Err(failure) => failure,
+            };
+            outcomes.push(Err(outcome));
         }
-        let request = Request { writer: self, collection: &collection(&database), connection, deadline };
-        let sent = batches.into_iter().filter(|batch| !batch.places.is_empty()).map(|batch| request.send(batch));
-        for (place, outcome) in join_all(sent).await.into_iter().flatten() {
+        for (place, outcome) in to(&collection).send_all(documents).await {
             outcomes[place] = outcome;
         }
         outcomes.into_iter().map(|outcome| outcome.map_err(Failure::into_append)).collect()
+    }
+
+    /// Announces the tables that are new to this process; those for which that failed. Nothing is stored of these: a
+    /// durable entry must be found by every question.
+    async fn announce(&self, request: &Request<'_>, entries: &[Arc<Entry>]) -> HashMap<TableKey, Failure> {
+        let tables = self.announced.missing(entries);
+        let mut failed: HashMap<TableKey, Failure> = HashMap::new();
+        let mut documents = Vec::with_capacity(tables.len());
+        for (place, table) in tables.iter().enumerate() {
+            let failure = match document(document::of_table(table)) {
+                Ok(document) => {
+                    documents.push((place, document));
+                    Failure::late()
+                }
+                Err(failure) => failure,
+            };
+            failed.insert(table.clone(), failure);
+        }
+        for (place, outcome) in request.send_all(documents).await {
+            let table = &tables[place];
+            match outcome {
+                Ok(()) => {
+                    failed.remove(table);
+                    self.announced.add(table.clone());
+                }
+                Err(failure) => {
+                    failed.insert(table.clone(), failure);
+                }
+            }
+        }
+        failed
     }
 }
 
@@ -144,7 +181,7 @@ impl Batch {
     }
 }
 
-/// What every insert of one append shares.
+/// What every insert of one append into a collection shares.
 struct Request<'a> {
     writer: &'a Writer,
     collection: &'a Collection<RawDocumentBuf>,
@@ -153,6 +190,19 @@ struct Request<'a> {
 }
 
 impl Request<'_> {
+    /// Inserts these documents; what became of each, by its place.
+    async fn send_all(&self, documents: Vec<(usize, RawDocumentBuf)>) -> Vec<(usize, Result<(), Failure>)> {
+        let mut batches: Vec<Batch> = Vec::new();
+        for (place, document) in documents {
+            if !batches.last().is_some_and(|last| last.has_room_for(&document)) {
+                batches.push(Batch::default());
+            }
+            let last = batches.len() - 1;
+            batches[last].push(place, document);
+        }
+        join_all(batches.into_iter().map(|batch| self.send(batch))).await.into_iter().flatten().collect()
+    }
+
     /// Inserts a batch. What failed for a reason that may pass is sent once more, and what was refused as a whole one by
     /// one, to find the document at fault: an insert may always be repeated.
     async fn send(&self, batch: Batch) -> Vec<(usize, Result<(), Failure>)> {

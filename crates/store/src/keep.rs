@@ -352,6 +352,20 @@ mod tests {
     }
 
     #[test]
+    fn the_content_tells_the_provenance_of_its_entry() {
+        let mut told = event(Op::Insert, None, Some("{}"));
+        let entry_of = |told: &ChangeEvent<'_>| entry(told, &Rules::default());
+        let provenance = |entry: &Entry| Content::read(&entry.content).unwrap().provenance();
+        assert_eq!(provenance(&entry_of(&told)), crate::Provenance::default());
+        told.actor = Some(Actor { id: Some("7".into()), email: Some("x".repeat(300)), ..Actor::default() });
+        told.context = Some(Cow::Borrowed(r#"{"requestId":"r-1","migration":7}"#));
+        told.transaction = Some("tx".into());
+        let entry = entry_of(&told);
+        assert_eq!(entry.provenance.actors.len(), 2);
+        assert_eq!(provenance(&entry), entry.provenance);
+    }
+
+    #[test]
     fn secrets_stay_out_of_context_and_labels() {
         let mut told = event(Op::Insert, None, Some("{}"));
         told.context = Some(Cow::Borrowed(r#"{"ip":"::1","extra":{"apiKey":"s3cr3t"}}"#));
