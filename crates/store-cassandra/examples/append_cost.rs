@@ -3,8 +3,8 @@
 //! ```text
 //! tests/servers/servers.sh with -- cargo run --release -p afterimage-store-cassandra --example append_cost
 //! ```
-//! `EVENTS`, `CONTENT_BYTES`, `RECORDS`, `BATCH`, `APPENDS` (at the same time), `COPIES`, `LZ4=1` and `THREADS` change
-//! the load.
+//! `EVENTS`, `CONTENT_BYTES`, `RECORDS`, `BATCH`, `APPENDS` (at the same time), `ACTORS`, `PER_REQUEST` (entries of one
+//! request, which is one transaction; 0: nobody says who did it), `COPIES`, `LZ4=1` and `THREADS` change the load.
 //! Processor time is the process's own (`/proc/self/stat`, ticks of 10 ms): Linux only.
 
 #![allow(clippy::print_stdout, reason = "it exists to print")]
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use afterimage_event::{Op, RecordKey, Timestamp};
-use afterimage_store::{Arrival, Digest, Entry, Identity, Store};
+use afterimage_store::{Arrival, Digest, Entry, Identity, Provenance, Store};
 use afterimage_store_cassandra::{CassandraStore, Config};
 
 fn setting(name: &str, default: usize) -> usize {
@@ -26,6 +26,19 @@ fn processor_time() -> Option<Duration> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let ticks: u64 = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
     Some(Duration::from_millis(ticks * 10))
+}
+
+/// Somebody with an id and an address, in a request and a transaction of a few entries.
+fn provenance(number: usize) -> Provenance {
+    let (actors, per_request) = (setting("ACTORS", 500), setting("PER_REQUEST", 3));
+    let Some(request) = number.checked_div(per_request) else { return Provenance::default() };
+    let actor = request.wrapping_mul(7_919) % actors;
+    Provenance {
+        actors: vec![format!("user-{actor}"), format!("user-{actor}@example.com")],
+        request: Some(format!("0f9d1c3e-58a7-4d0b-8c6e-{request:012x}")),
+        transaction: Some(format!("{}", 81_000_000 + request)),
+        migration: None,
+    }
 }
 
 fn entry(number: usize, records: usize, content: &str, now: Timestamp) -> Arc<Entry> {
@@ -53,7 +66,7 @@ fn entry(number: usize, records: usize, content: &str, now: Timestamp) -> Arc<En
         changed: vec!["status".to_owned(), "updatedAt".to_owned()],
         before_digest: Some(Digest([1; 16])),
         after_digest: Some(Digest([2; 16])),
-        provenance: afterimage_store::Provenance::default(),
+        provenance: provenance(number),
         expires_at: Some(at.saturating_add_micros(7 * 365 * 86_400_000_000)),
         content: content.to_owned(),
     })

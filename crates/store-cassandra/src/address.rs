@@ -1,30 +1,19 @@
 //! Time buckets: which part of time a row's partition covers. Times are µs since 1970.
 
 const HOUR_US: i64 = 3_600_000_000;
-const DAY_US: i64 = 24 * HOUR_US;
 /// Thirteen weeks: about a quarter, without a calendar.
-const RECORD_BUCKET_US: i64 = 13 * 7 * DAY_US;
+const QUARTER_US: i64 = 13 * 7 * 24 * HOUR_US;
 
-/// The bucket of a record's row: the thirteen weeks it lies in, counted from 1970.
+/// The thirteen weeks it lies in, counted from 1970.
 ///
-/// Long, because most records change seldom and a reader of their history asks once for each bucket.
-pub(crate) fn record_bucket(at_us: i64) -> i32 {
-    part(at_us, RECORD_BUCKET_US)
+/// Long, because most records, actors and fields have few entries and who reads them asks once for each bucket.
+pub(crate) fn quarter(at_us: i64) -> i32 {
+    part(at_us, QUARTER_US)
 }
 
-/// The bucket of a table's row, and of an arrival: its hour, counted from 1970.
+/// The hour it lies in, counted from 1970: for arrivals, and for indexes while they are busy.
 pub(crate) fn hour(at_us: i64) -> i32 {
     part(at_us, HOUR_US)
-}
-
-/// The part of a table's directory: its day, counted from 1970.
-pub(crate) fn day(at_us: i64) -> i32 {
-    part(at_us, DAY_US)
-}
-
-/// The day an hour lies in.
-pub(crate) fn day_of_hour(hour: i32) -> i32 {
-    hour.div_euclid(24)
 }
 
 /// Exact for the years 0001 to 9999, which have 88 million hours; open ends of a range are held at the ends of `i32`.
@@ -49,13 +38,13 @@ mod tests {
         ]
         .map(|text| text.parse::<Timestamp>().unwrap().as_micros());
         for pair in times.windows(2) {
-            for bucket in [record_bucket, hour, day] {
+            for bucket in [quarter, hour] {
                 assert!(bucket(pair[0]) < bucket(pair[1]), "{pair:?}");
             }
         }
         for time in times {
             assert_eq!(i64::from(hour(time)), time.div_euclid(3_600_000_000));
-            assert_eq!(day_of_hour(hour(time)), day(time));
+            assert_eq!(hour(time).div_euclid(13 * 7 * 24), quarter(time), "an hour lies in one quarter");
         }
         assert_eq!((hour(i64::MIN), hour(i64::MAX)), (i32::MIN, i32::MAX));
     }

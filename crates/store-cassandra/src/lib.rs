@@ -1,9 +1,9 @@
 //! The trail in Apache Cassandra (4.0 and later) or ScyllaDB (5.0 and later).
 //!
-//! Every question has its own index table, and every partition of it stays small whatever the load: rows are spread
-//! over time buckets by `occurred_at` and, within a bucket, over shards that workers fill one after the other. A
-//! directory of the buckets and shards that exist tells readers where to look. `schema.rs` has the tables
-//! and says why they look as they do.
+//! Entries are found by index rows, and every partition of them stays small whatever the load: rows are spread over time
+//! buckets by `occurred_at`, wide ones while an index is quiet and narrow ones while it is busy, and over shards that
+//! workers fill one after the other. A directory of the buckets and shards that exist tells readers where to look.
+//! `schema.rs` has the tables and says why they look as they do.
 //!
 //! Storing an event only ever inserts: no counters, no lightweight transactions, no reads.
 
@@ -23,6 +23,7 @@ mod session;
 mod shards;
 mod statements;
 mod store;
+mod term;
 mod tls;
 mod write;
 
@@ -31,6 +32,7 @@ mod test_entries;
 
 pub use config::{Config, ConfigError, Credentials, Flavor, Replication, RowsPerShard};
 pub use consistency::{Consistency, ParseConsistencyError};
+pub use read::Asked;
 pub use store::CassandraStore;
 pub use tls::{Tls, TlsError};
 pub use write::Sent;

@@ -39,8 +39,8 @@ pub(crate) async fn check(session: &Session, config: &Config) -> Result<(), Stor
     }
     match version(session, config).await? {
         Some(VERSION) => Ok(()),
-        Some(newer) if newer > VERSION => misconfigured(newer_schema(keyspace, newer)),
-        _ => misconfigured(format!("the schema in keyspace {keyspace} is not complete: run `afterimage migrate`")),
+        Some(other) => misconfigured(other_schema(keyspace, other)),
+        None => misconfigured(format!("the schema in keyspace {keyspace} is not complete: run `afterimage migrate`")),
     }
 }
 
@@ -49,10 +49,16 @@ fn example(config: &Config) -> String {
     format!("{}:3", config.datacenter.as_deref().unwrap_or("datacenter1"))
 }
 
-fn newer_schema(keyspace: &str, version: i32) -> String {
+fn other_schema(keyspace: &str, version: i32) -> String {
+    if version > VERSION {
+        return format!(
+            "the schema in keyspace {keyspace} has version {version}, this release knows only {VERSION}: \
+             use the release that migrated it, or a later one"
+        );
+    }
     format!(
-        "the schema in keyspace {keyspace} has version {version}, this release knows only {VERSION}: \
-         use the release that migrated it, or a later one"
+        "the schema in keyspace {keyspace} has version {version}, which was never released and is not brought forward to \
+         {VERSION}: give the name of another keyspace, or drop this one, and run `afterimage migrate`"
     )
 }
 
@@ -92,9 +98,9 @@ async fn steps(session: &Session, config: &Config, done: &mut Vec<String>) -> Re
     }
     let present = tables(session, config).await?;
     if present.contains(VERSIONS)
-        && let Some(newer) = version(session, config).await?.filter(|version| *version > VERSION)
+        && let Some(other) = version(session, config).await?.filter(|version| *version != VERSION)
     {
-        return Err(Failed::misconfigured(newer_schema(keyspace, newer)));
+        return Err(Failed::misconfigured(other_schema(keyspace, other)));
     }
     for (table, definition) in TABLES {
         if !present.contains(table) {

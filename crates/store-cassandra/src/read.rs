@@ -2,31 +2,60 @@
 
 mod bucket;
 mod directory;
+mod levels;
 mod row;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use afterimage_event::{RecordKey, Timestamp};
-use afterimage_store::{ContentRow, Digest, Direction, Identity, IndexRow, RowRange, StoreError, TableKey};
-use futures_util::future::{join_all, try_join_all};
+use afterimage_store::{ContentRow, Digest, Direction, Identity, Index, IndexRow, RowRange, StoreError, TableKey};
+use futures_util::future::try_join_all;
 use scylla::client::session::Session;
 use scylla::deserialize::row::DeserializeRow;
 use scylla::response::{PagingState, PagingStateResponse};
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
 
-use self::bucket::Span;
-use self::directory::Buckets;
+use self::bucket::{Partition, Span};
+use self::directory::{Buckets, Directory};
+use self::row::Row;
 use crate::connection::Connection;
 use crate::errors::Failure;
 use crate::rows::stored_at;
 use crate::session::Live;
 use crate::statements::{ByDirection, Statements};
+use crate::term::TermKey;
 
 /// Events whose contents are asked for at the same time.
 const CONTENTS_AT_ONCE: usize = 16;
+/// Events whose versions are asked for at the same time: some hundred bytes each.
+const VERSIONS_AT_ONCE: usize = 64;
 /// Buckets read at the same time, once one after the other has brought too few rows.
 const BUCKETS_AT_ONCE: usize = 8;
 /// Sources a record may have: far more than anybody has services.
 const SOURCES_MAX: usize = 10_000;
+
+/// What reading took since the store was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Requests: one for each page of rows.
+    pub requests: u64,
+    /// Rows that came back, those of directories included.
+    pub rows: u64,
+}
+
+/// Counts [`Asked`].
+#[derive(Default)]
+pub(crate) struct Meter {
+    requests: AtomicU64,
+    rows: AtomicU64,
+}
+
+impl Meter {
+    pub(crate) fn asked(&self) -> Asked {
+        Asked { requests: self.requests.load(Ordering::Relaxed), rows: self.rows.load(Ordering::Relaxed) }
+    }
+}
 
 /// The reading half of the store, for one call.
 #[derive(Clone, Copy)]
@@ -34,18 +63,12 @@ pub(crate) struct Reader<'a> {
     session: &'a Session,
     statements: &'a Statements,
     connection: &'a Connection,
-}
-
-/// What rows are asked of.
-#[derive(Clone, Copy)]
-enum Subject<'a> {
-    Record(&'a RecordKey),
-    Table(&'a TableKey),
+    meter: &'a Meter,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) async fn open(live: &'a Live, connection: &'a Connection) -> Result<Self, StoreError> {
-        Ok(Self { session: &live.session, statements: connection.statements(live).await?, connection })
+    pub(crate) async fn open(live: &'a Live, connection: &'a Connection, meter: &'a Meter) -> Result<Self, StoreError> {
+        Ok(Self { session: &live.session, statements: connection.statements(live).await?, connection, meter })
     }
 
     /// Skips from source to source in the record's directory.
@@ -74,42 +97,53 @@ impl<'a> Reader<'a> {
             let (tenant, table) = (tenant.to_owned(), table.to_owned());
             let record = RecordKey { tenant, source: source.clone(), table, record_id: record_id.to_vec() };
             let one = &one;
-            async move { self.record_rows(&record, one).await.map(|rows| !rows.is_empty()) }
+            async move { self.rows(&Index::Record(record), one).await.map(|rows| !rows.is_empty()) }
         });
         let has_rows = try_join_all(has_rows).await?;
         Ok(sources.into_iter().zip(has_rows).filter_map(|(source, has)| has.then_some(source)).collect())
     }
 
-    pub(crate) async fn record_rows(self, record: &RecordKey, range: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
-        self.rows(Subject::Record(record), range).await
+    pub(crate) async fn tables(self, tenant: &str) -> Result<Vec<TableKey>, StoreError> {
+        let names: Vec<(String, String)> = self.all_pages(&self.statements.table_names, &(tenant,)).await?;
+        let key = |(source, table)| TableKey { tenant: tenant.to_owned(), source, table };
+        Ok(names.into_iter().map(key).collect())
     }
 
-    pub(crate) async fn table_rows(self, table: &TableKey, range: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
-        self.rows(Subject::Table(table), range).await
-    }
-
-    /// Walks the buckets in order until there are enough rows.
-    async fn rows(self, subject: Subject<'_>, range: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
+    pub(crate) async fn rows(self, index: &Index, range: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
         let Some(span) = Span::of(range) else { return Ok(Vec::new()) };
-        let mut found: Vec<IndexRow> = Vec::new();
-        let mut buckets = Buckets::new(self, subject, &span);
+        let index_rows = |rows: Vec<Row>, partition| rows.into_iter().map(move |row| row.into_index_row(partition));
+        match TermKey::new(index.clone()) {
+            Ok(key) => index_rows(levels::rows(self, &key, &span, range.limit).await?, Partition::Wide(&key)).collect(),
+            Err(record) => {
+                let buckets = Buckets::new(self, Directory::Record(&record), &span);
+                let partition = Partition::Record(&record);
+                index_rows(self.walk(buckets, partition, &span, range.limit).await?, partition).collect()
+            }
+        }
+    }
+
+    /// Walks buckets in order until there are enough rows.
+    async fn walk(
+        self,
+        mut buckets: Buckets<'_>,
+        partition: Partition<'_>,
+        span: &Span,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let mut found: Vec<Row> = Vec::new();
         let mut at_once = 1;
-        while found.len() < range.limit {
+        while found.len() < limit {
             let next = buckets.next(at_once).await?;
             if next.is_empty() {
                 break;
             }
-            let missing = range.limit - found.len();
-            let reads = next.iter().map(|bucket| bucket::read(self, subject, &span, bucket, missing));
-            for rows in try_join_all(reads).await? {
-                for row in rows {
-                    found.push(row.into_index_row(subject)?);
-                }
-            }
+            let missing = limit - found.len();
+            let reads = next.iter().map(|bucket| bucket::read(self, partition, span, bucket, missing));
+            found.extend(try_join_all(reads).await?.into_iter().flatten());
             // Sparse buckets are read several at a time; a dense one fills the page alone.
             at_once = (at_once * 2).min(BUCKETS_AT_ONCE);
         }
-        found.truncate(range.limit);
+        found.truncate(limit);
         Ok(found)
     }
 
@@ -121,16 +155,33 @@ impl<'a> Reader<'a> {
     ) -> Result<Vec<Vec<ContentRow>>, StoreError> {
         let mut contents = Vec::with_capacity(event_ids.len());
         for some in event_ids.chunks(CONTENTS_AT_ONCE) {
-            for versions in join_all(some.iter().map(|event_id| self.versions(tenant, source, event_id))).await {
-                contents.push(versions?);
-            }
+            contents.extend(try_join_all(some.iter().map(|id| self.contents_of(tenant, source, id))).await?);
         }
         Ok(contents)
     }
 
-    async fn versions(self, tenant: &str, source: &str, event_id: &str) -> Result<Vec<ContentRow>, StoreError> {
+    async fn contents_of(self, tenant: &str, source: &str, event_id: &str) -> Result<Vec<ContentRow>, StoreError> {
         let rows = self.all_pages(&self.statements.entries, &(tenant, source, event_id)).await?;
         rows.into_iter().map(|row| content_row(event_id, row)).collect()
+    }
+
+    /// [`Self::contents`] without the contents: what the key says of each.
+    pub(crate) async fn versions(
+        self,
+        tenant: &str,
+        source: &str,
+        event_ids: &[String],
+    ) -> Result<Vec<Vec<Identity>>, StoreError> {
+        let mut versions = Vec::with_capacity(event_ids.len());
+        for some in event_ids.chunks(VERSIONS_AT_ONCE) {
+            versions.extend(try_join_all(some.iter().map(|id| self.versions_of(tenant, source, id))).await?);
+        }
+        Ok(versions)
+    }
+
+    async fn versions_of(self, tenant: &str, source: &str, event_id: &str) -> Result<Vec<Identity>, StoreError> {
+        let rows = self.all_pages(&self.statements.identities, &(tenant, source, event_id)).await?;
+        rows.into_iter().map(|key| identity(event_id, key)).collect()
     }
 
     /// The first version with this revision and this digest or a later one.
@@ -176,6 +227,7 @@ impl<'a> Reader<'a> {
         T: for<'frame, 'metadata> DeserializeRow<'frame, 'metadata>,
     {
         let damaged = |error: &dyn std::fmt::Display| StoreError::Damaged { reason: error.to_string() };
+        self.meter.requests.fetch_add(1, Ordering::Relaxed);
         let answer = self.session.execute_single_page(statement, values, state).await.map_err(|error| {
             let failure = Failure::from(&error);
             self.connection.failed(&failure);
@@ -186,6 +238,7 @@ impl<'a> Reader<'a> {
         let result = result.into_rows_result().map_err(|error| damaged(&error))?;
         let rows = result.rows::<T>().map_err(|error| damaged(&error))?;
         let rows = rows.collect::<Result<Vec<T>, _>>().map_err(|error| damaged(&error))?;
+        self.meter.rows.fetch_add(rows.len() as u64, Ordering::Relaxed);
         Ok((
             rows,
             match next {
@@ -203,20 +256,29 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Digest, revision, `published_at` and `kept` of a version of an entry.
+/// Digest, revision and `published_at` of a version of an entry.
+type VersionKey = (Vec<u8>, i64, i64);
+/// The same, and `kept`.
 type Version = (Vec<u8>, i64, i64, Option<(i64, String)>);
 
+fn damaged() -> StoreError {
+    StoreError::Damaged { reason: "a row of table contents is not as this release writes it".to_owned() }
+}
+
+fn identity(event_id: &str, (digest, revision, published_at): VersionKey) -> Result<Identity, StoreError> {
+    Ok(Identity {
+        event_id: event_id.to_owned(),
+        input_digest: Digest(digest.try_into().map_err(|_| damaged())?),
+        revision: revision.try_into().map_err(|_| damaged())?,
+        published_at: Timestamp::from_micros(published_at).map_err(|_| damaged())?,
+    })
+}
+
 fn content_row(event_id: &str, version: Version) -> Result<ContentRow, StoreError> {
-    let damaged = || StoreError::Damaged { reason: "a row of table contents is not as this release writes it".into() };
     let (digest, revision, published_at, kept) = version;
     let (stored, content) = kept.ok_or_else(damaged)?;
     Ok(ContentRow {
-        identity: Identity {
-            event_id: event_id.to_owned(),
-            input_digest: Digest(digest.try_into().map_err(|_| damaged())?),
-            revision: revision.try_into().map_err(|_| damaged())?,
-            published_at: Timestamp::from_micros(published_at).map_err(|_| damaged())?,
-        },
+        identity: identity(event_id, (digest, revision, published_at))?,
         stored_at: stored_at(stored).ok_or_else(damaged)?,
         content,
     })

@@ -27,6 +27,7 @@ impl Namer {
 /// Forgetting is harmless: the bucket's rows go to its first shard again, and its directory row is written once more.
 pub(crate) struct Shards {
     rows_max: u32,
+    shard_max: i32,
     buckets_max: usize,
     /// Two generations: what was used lately, and what was used before that. When the first is full it becomes the
     /// second, and what nobody asked for in between is forgotten.
@@ -52,16 +53,26 @@ pub(crate) struct Place {
 impl Shards {
     /// Opens a new shard each `rows_max` rows; remembers up to `buckets_max` buckets.
     pub(crate) fn new(rows_max: u32, buckets_max: usize) -> Self {
-        Self { rows_max, buckets_max, generations: Mutex::default() }
+        Self { rows_max, shard_max: i32::MAX, buckets_max, generations: Mutex::default() }
+    }
+
+    /// A first shard of `rows_max` rows, and one for all that follow.
+    pub(crate) fn first_and_rest(rows_max: u32, buckets_max: usize) -> Self {
+        Self { shard_max: 1, ..Self::new(rows_max, buckets_max) }
+    }
+
+    /// One shard for everything: what only has to be announced.
+    pub(crate) fn single(buckets_max: usize) -> Self {
+        Self { shard_max: 0, ..Self::new(u32::MAX, buckets_max) }
     }
 
     /// A place for one more row.
     pub(crate) fn place(&self, bucket: BucketId) -> Place {
         self.with(bucket, |slot| {
-            if slot.rows >= self.rows_max && slot.shard < i32::MAX {
+            if slot.rows >= self.rows_max && slot.shard < self.shard_max {
                 *slot = Slot { shard: slot.shard + 1, rows: 0, announced: false };
             }
-            slot.rows += 1;
+            slot.rows = slot.rows.saturating_add(1);
             Place { shard: slot.shard, announced: slot.announced }
         })
     }
@@ -105,6 +116,14 @@ mod tests {
         assert_eq!(shards.place(bucket), Place { shard: 2, announced: false });
         shards.announced(bucket, 2);
         assert_eq!(shards.place(bucket), Place { shard: 2, announced: true });
+    }
+
+    #[test]
+    fn a_first_shard_is_full_once_and_the_rest_never() {
+        let shards = Shards::first_and_rest(2, 100);
+        let bucket = Namer::new().name(&"a");
+        let places: Vec<i32> = (0..9).map(|_| shards.place(bucket).shard).collect();
+        assert_eq!(places, [0, 0, 1, 1, 1, 1, 1, 1, 1]);
     }
 
     #[test]

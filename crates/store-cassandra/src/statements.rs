@@ -13,20 +13,23 @@ use crate::rows::Kind;
 pub(crate) struct Statements {
     insert_entry: PreparedStatement,
     insert_record_bucket: PreparedStatement,
-    insert_table_day: PreparedStatement,
-    insert_table_bucket: PreparedStatement,
+    insert_table_name: PreparedStatement,
+    insert_term_bucket: PreparedStatement,
+    insert_term_hour: PreparedStatement,
     insert_journal_bucket: PreparedStatement,
     insert_record: PreparedStatement,
-    insert_table: PreparedStatement,
+    insert_term: PreparedStatement,
     insert_journal: PreparedStatement,
     pub(crate) entries: PreparedStatement,
+    pub(crate) identities: PreparedStatement,
     pub(crate) entry_from: PreparedStatement,
     pub(crate) next_source: PreparedStatement,
+    pub(crate) table_names: PreparedStatement,
     pub(crate) record_buckets: ByDirection,
-    pub(crate) table_days: ByDirection,
-    pub(crate) table_buckets: ByDirection,
+    pub(crate) term_buckets: PreparedStatement,
+    pub(crate) term_hours: ByDirection,
     pub(crate) record_rows: ByDirection,
-    pub(crate) table_rows: ByDirection,
+    pub(crate) term_rows: ByDirection,
 }
 
 /// One query in both directions.
@@ -42,12 +45,17 @@ const ORDER_KEY: &str = "occurred_at, position, event_id, input_digest, revision
 const DIRECTORY_PAGE_ROWS: i32 = 1_000;
 /// Versions of one event in one page: all that are asked for.
 const VERSIONS_PAGE_ROWS: i32 = VERSIONS_MAX as i32;
-/// The columns of a version of an entry.
-const VERSION: &str = "input_digest, revision, published_at, kept";
+/// The columns that tell the versions of one event apart.
+const VERSION_KEY: &str = "input_digest, revision, published_at";
+/// The columns that name one index.
+const TERM_KEY: &str = "tenant, kind, source, table_name, term";
+const IS_TERM: &str = "tenant = ? AND kind = ? AND source = ? AND table_name = ? AND term = ?";
 
 impl Statements {
     pub(crate) async fn prepare(session: &Session, config: &Config) -> Result<Self, PrepareError> {
         let make = Preparer { session, config };
+        let version = format!("{VERSION_KEY}, kept");
+        let versions = format!("tenant = ? AND source = ? AND event_id = ? LIMIT {VERSIONS_MAX}");
         let rows = format!("({ORDER_KEY}) >= (?, ?, ?, ?, ?, ?) AND ({ORDER_KEY}) < (?, ?, ?, ?, ?, ?)");
         Ok(Self {
             insert_entry: make
@@ -56,20 +64,18 @@ impl Statements {
             insert_record_bucket: make
                 .insert("record_buckets", "tenant, table_name, record_id, source, bucket, shard")
                 .await?,
-            insert_table_day: make.insert("table_days", "tenant, source, table_name, day").await?,
-            insert_table_bucket: make.insert("table_buckets", "tenant, source, table_name, day, bucket, shard").await?,
+            insert_table_name: make.insert("table_names", "tenant, source, table_name").await?,
+            insert_term_bucket: make.insert("term_buckets", &format!("{TERM_KEY}, bucket, level")).await?,
+            insert_term_hour: make.insert("term_hours", &format!("{TERM_KEY}, bucket, hour, shard")).await?,
             insert_journal_bucket: make.insert("journal_buckets", "bucket, worker, shard").await?,
             insert_record: make
                 .insert(
-                    "record_rows",
+                    "rows_by_record",
                     &format!("tenant, source, table_name, record_id, bucket, shard, {ORDER_KEY}, kept"),
                 )
                 .await?,
-            insert_table: make
-                .insert(
-                    "table_rows",
-                    &format!("tenant, source, table_name, bucket, shard, {ORDER_KEY}, record_id, kept"),
-                )
+            insert_term: make
+                .insert("rows_by_term", &format!("{TERM_KEY}, level, bucket, shard, {ORDER_KEY}, kept"))
                 .await?,
             insert_journal: make
                 .insert(
@@ -77,17 +83,11 @@ impl Statements {
                     "worker, bucket, shard, arrived_at, tenant, source, event_id, input_digest, revision, published_at",
                 )
                 .await?,
-            entries: make
-                .select(
-                    VERSION,
-                    "contents",
-                    &format!("tenant = ? AND source = ? AND event_id = ? LIMIT {VERSIONS_MAX}"),
-                    VERSIONS_PAGE_ROWS,
-                )
-                .await?,
+            entries: make.select(&version, "contents", &versions, VERSIONS_PAGE_ROWS).await?,
+            identities: make.select(VERSION_KEY, "contents", &versions, VERSIONS_PAGE_ROWS).await?,
             entry_from: make
                 .select(
-                    VERSION,
+                    &version,
                     "contents",
                     "tenant = ? AND source = ? AND event_id = ? AND revision = ? AND input_digest >= ? LIMIT 1",
                     1,
@@ -101,6 +101,7 @@ impl Statements {
                     1,
                 )
                 .await?,
+            table_names: make.select("source, table_name", "table_names", "tenant = ?", DIRECTORY_PAGE_ROWS).await?,
             record_buckets: make
                 .both_directions(
                     "bucket, shard",
@@ -110,28 +111,27 @@ impl Statements {
                     "",
                 )
                 .await?,
-            table_days: make
-                .both_directions(
-                    "day",
-                    "table_days",
-                    "tenant = ? AND source = ? AND table_name = ? AND day >= ? AND day <= ?",
-                    ["day DESC", "day ASC"],
-                    "",
+            term_buckets: make
+                .select(
+                    "bucket, level",
+                    "term_buckets",
+                    &format!("{IS_TERM} AND bucket >= ? AND bucket <= ?"),
+                    DIRECTORY_PAGE_ROWS,
                 )
                 .await?,
-            table_buckets: make
+            term_hours: make
                 .both_directions(
-                    "bucket, shard",
-                    "table_buckets",
-                    "tenant = ? AND source = ? AND table_name = ? AND day = ? AND bucket >= ? AND bucket <= ?",
-                    ["bucket DESC", "bucket ASC"],
+                    "hour, shard",
+                    "term_hours",
+                    &format!("{IS_TERM} AND bucket = ? AND hour >= ? AND hour <= ?"),
+                    ["hour DESC", "hour ASC"],
                     "",
                 )
                 .await?,
             record_rows: make
                 .both_directions(
                     &format!("{ORDER_KEY}, kept"),
-                    "record_rows",
+                    "rows_by_record",
                     &format!(
                         "tenant = ? AND source = ? AND table_name = ? AND record_id = ? AND bucket = ? AND shard = ? \
                          AND {rows}"
@@ -140,11 +140,11 @@ impl Statements {
                     "LIMIT ?",
                 )
                 .await?,
-            table_rows: make
+            term_rows: make
                 .both_directions(
-                    &format!("{ORDER_KEY}, kept, record_id"),
-                    "table_rows",
-                    &format!("tenant = ? AND source = ? AND table_name = ? AND bucket = ? AND shard = ? AND {rows}"),
+                    &format!("{ORDER_KEY}, kept"),
+                    "rows_by_term",
+                    &format!("{IS_TERM} AND level = ? AND bucket = ? AND shard = ? AND {rows}"),
                     ["occurred_at DESC", "occurred_at ASC"],
                     "LIMIT ?",
                 )
@@ -153,15 +153,16 @@ impl Statements {
     }
 
     /// The insert for rows of this kind.
-    pub(crate) fn insert(&self, kind: Kind) -> &PreparedStatement {
+    pub(crate) fn insert(&self, kind: Kind<'_>) -> &PreparedStatement {
         match kind {
             Kind::Entry => &self.insert_entry,
             Kind::RecordBucket => &self.insert_record_bucket,
-            Kind::TableDay => &self.insert_table_day,
-            Kind::TableBucket => &self.insert_table_bucket,
+            Kind::TableName => &self.insert_table_name,
+            Kind::TermBucket(_) | Kind::AnyTermBucket(_) => &self.insert_term_bucket,
+            Kind::TermHour(_) => &self.insert_term_hour,
             Kind::JournalBucket => &self.insert_journal_bucket,
             Kind::Record => &self.insert_record,
-            Kind::Table => &self.insert_table,
+            Kind::Wide(_) | Kind::Narrow(_) => &self.insert_term,
             Kind::Journal => &self.insert_journal,
         }
     }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use afterimage_event::RecordKey;
 use afterimage_store::{
     AppendError, Arrival, ContentRow, Digest, Entry, Identity, Index, IndexRow, Lookup, RowRange, Store, StoreError,
     TableKey,
@@ -11,8 +10,8 @@ use async_trait::async_trait;
 
 use crate::connection::Connection;
 use crate::errors::Failure;
-use crate::read::Reader;
-use crate::session::bounded;
+use crate::read::{Asked, Meter, Reader};
+use crate::session::{Live, bounded};
 use crate::write::{Sent, Writer};
 use crate::{Config, ConfigError, cluster, migrate};
 
@@ -24,6 +23,7 @@ use crate::{Config, ConfigError, cluster, migrate};
 pub struct CassandraStore {
     connection: Connection,
     writer: Writer,
+    meter: Meter,
 }
 
 impl CassandraStore {
@@ -34,13 +34,23 @@ impl CassandraStore {
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         config.validate()?;
         let writer = Writer::new(&config);
-        Ok(Self { connection: Connection::new(config), writer })
+        Ok(Self { connection: Connection::new(config), writer, meter: Meter::default() })
     }
 
     /// How much was sent to the cluster by appends: rows and requests for each entry are what storing costs.
     #[must_use]
     pub fn sent(&self) -> Sent {
         self.writer.sent()
+    }
+
+    /// How much was asked of the cluster to answer questions: requests and rows for each entry are what reading costs.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        self.meter.asked()
+    }
+
+    async fn reader<'a>(&'a self, live: &'a Live) -> Result<Reader<'a>, StoreError> {
+        Reader::open(live, &self.connection, &self.meter).await
     }
 }
 
@@ -82,45 +92,21 @@ impl Store for CassandraStore {
     }
 }
 
-impl CassandraStore {
-    async fn record_rows(&self, record: &RecordKey, range: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
-        let live = self.connection.live().await?;
-        Reader::open(&live, &self.connection).await?.record_rows(record, range).await
-    }
-
-    async fn table_rows(&self, table: &TableKey, range: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
-        let live = self.connection.live().await?;
-        Reader::open(&live, &self.connection).await?.table_rows(table, range).await
-    }
-}
-
 #[async_trait]
 impl Lookup for CassandraStore {
     async fn sources(&self, tenant: &str, table: &str, record_id: &[String]) -> Result<Vec<String>, StoreError> {
         let live = self.connection.live().await?;
-        Reader::open(&live, &self.connection).await?.sources(tenant, table, record_id).await
+        self.reader(&live).await?.sources(tenant, table, record_id).await
     }
 
-    async fn tables(&self, _: &str) -> Result<Vec<TableKey>, StoreError> {
-        Err(StoreError::Misconfigured { reason: "not built yet".to_owned() })
+    async fn tables(&self, tenant: &str) -> Result<Vec<TableKey>, StoreError> {
+        let live = self.connection.live().await?;
+        self.reader(&live).await?.tables(tenant).await
     }
 
     async fn rows(&self, index: &Index, range: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
-        match index {
-            Index::Record(record) => self.record_rows(record, range).await,
-            Index::Table(table) => self.table_rows(table, range).await,
-            _ => Err(StoreError::Misconfigured { reason: "not built yet".to_owned() }),
-        }
-    }
-
-    async fn versions(
-        &self,
-        tenant: &str,
-        source: &str,
-        event_ids: &[String],
-    ) -> Result<Vec<Vec<Identity>>, StoreError> {
-        let contents = self.contents(tenant, source, event_ids).await?;
-        Ok(contents.into_iter().map(|rows| rows.into_iter().map(|row| row.identity).collect()).collect())
+        let live = self.connection.live().await?;
+        self.reader(&live).await?.rows(index, range).await
     }
 
     async fn contents(
@@ -130,7 +116,17 @@ impl Lookup for CassandraStore {
         event_ids: &[String],
     ) -> Result<Vec<Vec<ContentRow>>, StoreError> {
         let live = self.connection.live().await?;
-        Reader::open(&live, &self.connection).await?.contents(tenant, source, event_ids).await
+        self.reader(&live).await?.contents(tenant, source, event_ids).await
+    }
+
+    async fn versions(
+        &self,
+        tenant: &str,
+        source: &str,
+        event_ids: &[String],
+    ) -> Result<Vec<Vec<Identity>>, StoreError> {
+        let live = self.connection.live().await?;
+        self.reader(&live).await?.versions(tenant, source, event_ids).await
     }
 
     async fn version_from(
@@ -142,6 +138,6 @@ impl Lookup for CassandraStore {
         from: Digest,
     ) -> Result<Option<ContentRow>, StoreError> {
         let live = self.connection.live().await?;
-        Reader::open(&live, &self.connection).await?.version_from(tenant, source, event_id, revision, from).await
+        self.reader(&live).await?.version_from(tenant, source, event_id, revision, from).await
     }
 }

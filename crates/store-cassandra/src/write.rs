@@ -15,7 +15,7 @@ use crate::batch::{Group, group};
 use crate::cluster::Replicas;
 use crate::connection::Connection;
 use crate::errors::Failure;
-use crate::plan::{Places, Plan};
+use crate::plan::{Indexed, Places, Plan};
 use crate::rows::Row;
 use crate::session::Live;
 use crate::statements::Statements;
@@ -88,10 +88,11 @@ impl Writer {
             Ok(statements) => Request { writer: self, connection, live: &live, statements, deadline },
             Err(error) => return failures.fail_all(&error),
         };
-        let plan = Plan::new(&self.places, entries, arrival, |index| failures.0[index].is_none());
+        let entries: Vec<Indexed<'_>> = entries.iter().map(Indexed::new).collect();
+        let plan = Plan::new(&self.places, &entries, arrival, |index| failures.0[index].is_none());
         let first = plan.first_rows();
         let failed = request.send_all(&first).await;
-        plan.remember(&self.places, &failed);
+        plan.remember(&failed);
         for (row, failure) in failed {
             plan.dependents(row).iter().for_each(|index| failures.fail(*index, &failure));
         }

@@ -15,7 +15,7 @@ use afterimage_store_cassandra::{Config, RowsPerShard};
 use common::Keyspace;
 
 /// Small, so that hot records and tables have many shards.
-const ROWS: RowsPerShard = RowsPerShard { records: 500, tables: 700, arrivals: 1_000 };
+const ROWS: RowsPerShard = RowsPerShard { records: 500, quarters: 600, hours: 700, arrivals: 1_000 };
 const HOT_ENTRIES: usize = 6_000;
 
 async fn suite() -> Option<Suite> {
@@ -39,7 +39,7 @@ async fn check_partitions(keyspace: &Keyspace, record: &RecordKey) -> Result<(),
 
     let cql = select("bucket, shard", "record_buckets", &["tenant", "table_name", "record_id", "source"]);
     let count = ["tenant", "source", "table_name", "record_id", "bucket", "shard"];
-    let count = session.prepare(select("count(*)", "record_rows", &count)).await?;
+    let count = session.prepare(select("count(*)", "rows_by_record", &count)).await?;
     let places = session.query_unpaged(cql, (tenant, table, record_id, source)).await?.into_rows_result()?;
     let mut total = 0;
     for place in places.rows::<(i32, i32)>()? {
@@ -52,21 +52,28 @@ async fn check_partitions(keyspace: &Keyspace, record: &RecordKey) -> Result<(),
         return Err("the directory leads to no row of the record".into());
     }
 
-    let days = session
-        .query_unpaged(select("day", "table_days", &["tenant", "source", "table_name"]), (tenant, source, table))
-        .await?
-        .into_rows_result()?;
-    let places_of_day =
-        session.prepare(select("bucket, shard", "table_buckets", &["tenant", "source", "table_name", "day"])).await?;
-    let count = ["tenant", "source", "table_name", "bucket", "shard"];
-    let count = session.prepare(select("count(*)", "table_rows", &count)).await?;
+    let key = (tenant, "table", source, table, "");
+    let is_term = ["tenant", "kind", "source", "table_name", "term"];
+    let buckets = session.query_unpaged(select("bucket, level", "term_buckets", &is_term), key).await?;
+    let hours = session.prepare(select("hour, shard", "term_hours", &[&is_term[..], &["bucket"]].concat())).await?;
+    let count = [&is_term[..], &["level", "bucket", "shard"]].concat();
+    let count = session.prepare(select("count(*)", "rows_by_term", &count)).await?;
+    let rows_in = async |level: i32, bucket: i32, shard: i32| -> Result<i64, Box<dyn Error + Send + Sync>> {
+        let values = (tenant, "table", source, table, "", level, bucket, shard);
+        let rows = session.execute_unpaged(&count, values).await?.into_rows_result()?.first_row::<(i64,)>()?.0;
+        Ok(within(rows, [ROWS.quarters, ROWS.hours][level as usize], bucket, shard)?)
+    };
     let mut total = 0;
-    for day in days.rows::<(i32,)>()? {
-        let places = session.execute_unpaged(&places_of_day, (tenant, source, table, day?.0)).await?;
-        for place in places.into_rows_result()?.rows::<(i32, i32)>()? {
-            let (bucket, shard) = place?;
-            let rows = session.execute_unpaged(&count, (tenant, source, table, bucket, shard)).await?;
-            total += within(rows.into_rows_result()?.first_row::<(i64,)>()?.0, ROWS.tables, bucket, shard)?;
+    for place in buckets.into_rows_result()?.rows::<(i32, i32)>()? {
+        let (bucket, level) = place?;
+        if level == 0 {
+            total += rows_in(0, bucket, 0).await?;
+            continue;
+        }
+        let values = (tenant, "table", source, table, "", bucket);
+        for place in session.execute_unpaged(&hours, values).await?.into_rows_result()?.rows::<(i32, i32)>()? {
+            let (hour, shard) = place?;
+            total += rows_in(1, hour, shard).await?;
         }
     }
     if total != HOT_ENTRIES as i64 {

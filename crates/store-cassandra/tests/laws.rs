@@ -55,10 +55,20 @@ async fn what_is_wrong_with_the_schema_is_said() {
     store.migrate().await.unwrap();
     store.ping().await.unwrap();
 
-    let newer = format!("INSERT INTO {}.schema_versions (component, version) VALUES ('afterimage', 99)", keyspace.name);
-    session.query_unpaged(newer, ()).await.unwrap();
-    said(store.ping().await.unwrap_err(), "version 99");
-    said(store.migrate().await.unwrap_err(), "version 99");
+    for (version, advice) in [(99, "version 99"), (1, "another keyspace")] {
+        let versions = format!("{}.schema_versions", keyspace.name);
+        session.query_unpaged(format!("TRUNCATE {versions}"), ()).await.unwrap();
+        let insert = format!("INSERT INTO {versions} (component, version) VALUES ('afterimage', {version})");
+        session.query_unpaged(insert, ()).await.unwrap();
+        let store = CassandraStore::new(keyspace.config()).unwrap();
+        said(store.ping().await.unwrap_err(), advice);
+        said(store.migrate().await.unwrap_err(), advice);
+        let append = store.append(&[Arc::new(entry("r", 1))], &arrival("w", "2026-01-10T00:00:00Z")).await;
+        assert!(
+            matches!(&append[0], Err(AppendError::Unavailable { reason }) if reason.contains(advice)),
+            "{append:?}"
+        );
+    }
     keyspace.drop_it().await;
 }
 
@@ -92,7 +102,7 @@ async fn shards_bound_partitions_and_are_read_as_one() {
     const ENTRIES: usize = 200;
     let Some(keyspace) = Keyspace::new() else { return };
     let mut config = keyspace.config();
-    config.rows_per_shard = RowsPerShard { records: ROWS, tables: ROWS, arrivals: ROWS };
+    config.rows_per_shard = RowsPerShard { records: ROWS, quarters: ROWS, hours: ROWS, arrivals: ROWS };
     let first = keyspace.store_with(config.clone()).await;
     let entries: Vec<Arc<Entry>> = (0..ENTRIES).map(|number| Arc::new(entry("hot", number))).collect();
     let mut stores = vec![first];
@@ -113,8 +123,8 @@ async fn shards_bound_partitions_and_are_read_as_one() {
 
     let session = keyspace.session().await;
     for (table, columns) in [
-        ("record_rows", "tenant, source, table_name, record_id, bucket, shard"),
-        ("table_rows", "tenant, source, table_name, bucket, shard"),
+        ("rows_by_record", "tenant, source, table_name, record_id, bucket, shard"),
+        ("rows_by_term", "tenant, kind, source, table_name, term, level, bucket, shard"),
         ("journal", "worker, bucket, shard"),
     ] {
         let count = format!("SELECT count(*) FROM {}.{table} GROUP BY {columns}", keyspace.name);

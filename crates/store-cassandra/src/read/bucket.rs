@@ -3,20 +3,30 @@
 use std::collections::VecDeque;
 
 use afterimage_event::{RecordKey, Timestamp};
-use afterimage_store::{Direction, RowRange, StoreError, TableKey};
+use afterimage_store::{Direction, RowRange, StoreError};
 use futures_util::future::try_join_all;
 use scylla::serialize::value::SerializeValue;
 
+use super::Reader;
 use super::directory::Bucket;
-use super::row::{Key, RecordColumns, Row, TableColumns};
-use super::{Reader, Subject};
+use super::row::{Columns, Key, Row};
+use crate::rows::{NARROW, WIDE};
+use crate::term::TermKey;
 
 /// Rows asked of a shard at once, at most.
 const SHARD_ROWS_MAX: usize = 1_000;
 /// Rows asked of each of many shards, at least: the ones needed may all lie in one.
-const SHARD_ROWS_MIN: usize = 16;
+pub(super) const SHARD_ROWS_MIN: usize = 16;
 /// Shards read at the same time.
 const SHARDS_AT_ONCE: usize = 32;
+
+/// The index and level whose buckets are read.
+#[derive(Clone, Copy)]
+pub(super) enum Partition<'a> {
+    Record(&'a RecordKey),
+    Wide(&'a TermKey),
+    Narrow(&'a TermKey),
+}
 
 /// The part of the order that is asked for: from `low` (inclusive) to `high` (exclusive).
 #[derive(Clone, Debug)]
@@ -85,24 +95,28 @@ struct Shard {
 /// Up to `limit` rows of a bucket, in order, each once.
 pub(super) async fn read(
     reader: Reader<'_>,
-    subject: Subject<'_>,
+    partition: Partition<'_>,
     span: &Span,
     bucket: &Bucket,
     limit: usize,
 ) -> Result<Vec<Row>, StoreError> {
-    let share = limit / bucket.shards.len().max(1) + 1;
-    let ask = limit.min(share.max(SHARD_ROWS_MIN)).min(SHARD_ROWS_MAX);
+    // One more row than asked for is looked at: it may be the last one told again, stored earlier.
+    let needed = limit.saturating_add(1);
+    let share = needed / bucket.shards.len().max(1) + 1;
+    let ask = needed.min(share.max(SHARD_ROWS_MIN)).min(SHARD_ROWS_MAX);
     let mut shards: Vec<Shard> = bucket
         .shards
         .iter()
         .map(|number| Shard { number: *number, rows: VecDeque::new(), rest: Some(span.clone()) })
         .collect();
     for some in shards.chunks_mut(SHARDS_AT_ONCE) {
-        try_join_all(some.iter_mut().map(|shard| shard.fill(reader, subject, bucket.number, ask))).await?;
+        try_join_all(some.iter_mut().map(|shard| shard.fill(reader, partition, bucket.number, ask))).await?;
     }
     let mut merged: Vec<Row> = Vec::with_capacity(limit.min(SHARD_ROWS_MAX));
-    // One more row than asked for is looked at: it may be the last one told again, stored earlier.
     loop {
+        for shard in shards.iter_mut().filter(|shard| shard.rows.is_empty()) {
+            shard.fill(reader, partition, bucket.number, ask).await?;
+        }
         let next = shards
             .iter()
             .enumerate()
@@ -110,14 +124,10 @@ pub(super) async fn read(
             .reduce(|best, one| if precedes(one.1, best.1, span.direction) { one } else { best })
             .map(|(index, _)| index);
         let Some(index) = next else { break };
-        let shard = &mut shards[index];
-        let Some(row) = shard.rows.pop_front() else { break };
-        if shard.rows.is_empty() {
-            shard.fill(reader, subject, bucket.number, ask).await?;
-        }
+        let Some(row) = shards[index].rows.pop_front() else { break };
         let is_full = merged.len() == limit;
         match merged.last_mut() {
-            Some(last) if last.order(&row).is_eq() => {
+            Some(last) if last.key == row.key => {
                 if row.is_earlier_than(last) {
                     *last = row;
                 }
@@ -129,10 +139,10 @@ pub(super) async fn read(
     Ok(merged)
 }
 
-fn precedes(one: &Row, other: &Row, direction: Direction) -> bool {
+pub(super) fn precedes(one: &Row, other: &Row, direction: Direction) -> bool {
     match direction {
-        Direction::Ascending => one.order(other).is_lt(),
-        Direction::Descending => one.order(other).is_gt(),
+        Direction::Ascending => one.key < other.key,
+        Direction::Descending => one.key > other.key,
     }
 }
 
@@ -141,12 +151,12 @@ impl Shard {
     async fn fill(
         &mut self,
         reader: Reader<'_>,
-        subject: Subject<'_>,
+        partition: Partition<'_>,
         bucket: i32,
         ask: usize,
     ) -> Result<(), StoreError> {
         let Some(span) = self.rest.take() else { return Ok(()) };
-        let rows = query(reader, subject, bucket, self.number, &span, ask).await?;
+        let rows = query(reader, partition, bucket, self.number, &span, ask).await?;
         if rows.len() >= ask {
             self.rest = rows.last().map(|row| span.beyond(&row.key));
         }
@@ -157,7 +167,7 @@ impl Shard {
 
 async fn query(
     reader: Reader<'_>,
-    subject: Subject<'_>,
+    partition: Partition<'_>,
     bucket: i32,
     shard: i32,
     span: &Span,
@@ -182,20 +192,21 @@ async fn query(
         &high.published_at, //
         &limit,
     ];
-    match subject {
-        Subject::Record(RecordKey { tenant, source, table, record_id }) => {
-            let statement = Reader::directed(&reader.statements.record_rows, *direction);
-            let mut values: Vec<&(dyn SerializeValue + Sync)> = vec![tenant, source, table, record_id];
-            values.extend(rest);
-            let rows: Vec<RecordColumns> = reader.all_pages(statement, &values).await?;
-            Ok(rows.into_iter().map(Row::from).collect())
+    let mut values: Vec<&(dyn SerializeValue + Sync)>;
+    let (kind, level);
+    let statement = match partition {
+        Partition::Record(RecordKey { tenant, source, table, record_id }) => {
+            values = vec![tenant, source, table, record_id];
+            &reader.statements.record_rows
         }
-        Subject::Table(TableKey { tenant, source, table }) => {
-            let statement = Reader::directed(&reader.statements.table_rows, *direction);
-            let mut values: Vec<&(dyn SerializeValue + Sync)> = vec![tenant, source, table];
-            values.extend(rest);
-            let rows: Vec<TableColumns> = reader.all_pages(statement, &values).await?;
-            Ok(rows.into_iter().map(Row::from).collect())
+        Partition::Wide(key) | Partition::Narrow(key) => {
+            kind = key.kind.as_str();
+            level = if matches!(partition, Partition::Wide(_)) { WIDE } else { NARROW };
+            values = vec![&key.tenant, &kind, &key.source, &key.table, &key.term, &level];
+            &reader.statements.term_rows
         }
-    }
+    };
+    values.extend(rest);
+    let rows: Vec<Columns> = reader.all_pages(Reader::directed(statement, *direction), &values).await?;
+    Ok(rows.into_iter().map(Row::from).collect())
 }

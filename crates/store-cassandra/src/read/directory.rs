@@ -2,12 +2,15 @@
 
 use std::collections::VecDeque;
 
+use afterimage_event::RecordKey;
 use afterimage_store::{Direction, StoreError};
 use scylla::response::PagingState;
 
+use super::Reader;
 use super::bucket::Span;
-use super::{Reader, Subject};
-use crate::address::{day_of_hour, hour, record_bucket};
+use crate::address::{hour, quarter};
+use crate::rows::ANY_TERM;
+use crate::term::TermKey;
 
 /// A time bucket that exists, and its shards.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,46 +19,42 @@ pub(super) struct Bucket {
     pub(super) shards: Vec<i32>,
 }
 
-/// Walks the directory of a record or a table, page by page.
+/// What has a directory of buckets and shards.
+#[derive(Clone, Copy)]
+pub(super) enum Directory<'a> {
+    Record(&'a RecordKey),
+    /// The hours of a quarter of an index.
+    Hours(&'a TermKey, i32),
+}
+
+/// Walks a directory, page by page.
 pub(super) struct Buckets<'a> {
     reader: Reader<'a>,
-    subject: Subject<'a>,
+    directory: Directory<'a>,
     direction: Direction,
     /// First and last bucket of the range.
     first: i32,
     last: i32,
-    /// Days of a table's directory still to be walked; `None` for a record, which has no such level.
-    days: Option<Pages<(i32,)>>,
-    /// Buckets and shards of the record, or of one day of the table.
-    shards: Option<(i32, Pages<(i32, i32)>)>,
-}
-
-/// Rows of a paged query not used yet, and whether there are more.
-struct Pages<T> {
-    rows: VecDeque<T>,
-    next: Option<PagingState>,
-}
-
-impl<T> Pages<T> {
-    fn new() -> Self {
-        Self { rows: VecDeque::new(), next: Some(PagingState::start()) }
-    }
+    /// Buckets and shards that were read and not used yet.
+    rows: VecDeque<(i32, i32)>,
+    /// Where to read on; `None` at the end.
+    next_page: Option<PagingState>,
 }
 
 impl<'a> Buckets<'a> {
-    pub(super) fn new(reader: Reader<'a>, subject: Subject<'a>, span: &Span) -> Self {
-        let bucket: fn(i64) -> i32 = match subject {
-            Subject::Record(_) => record_bucket,
-            Subject::Table(_) => hour,
+    pub(super) fn new(reader: Reader<'a>, directory: Directory<'a>, span: &Span) -> Self {
+        let bucket: fn(i64) -> i32 = match directory {
+            Directory::Record(_) => quarter,
+            Directory::Hours(..) => hour,
         };
         Self {
             reader,
-            subject,
+            directory,
             direction: span.direction,
             first: bucket(span.earliest_us()),
             last: bucket(span.latest_us()),
-            days: matches!(subject, Subject::Table(_)).then(Pages::new),
-            shards: matches!(subject, Subject::Record(_)).then(|| (0, Pages::new())),
+            rows: VecDeque::new(),
+            next_page: Some(PagingState::start()),
         }
     }
 
@@ -69,64 +68,66 @@ impl<'a> Buckets<'a> {
                 _ if is_full => break,
                 _ => buckets.push(Bucket { number, shards: vec![shard] }),
             }
-            if let Some((_, shards)) = &mut self.shards {
-                shards.rows.pop_front();
-            }
+            self.rows.pop_front();
         }
         Ok(buckets)
     }
 
     /// The next bucket and shard, without taking it.
     async fn peek(&mut self) -> Result<Option<(i32, i32)>, StoreError> {
-        loop {
-            if let Some((day, shards)) = &mut self.shards {
-                if let Some(next) = shards.rows.front() {
-                    return Ok(Some(*next));
-                }
-                if let Some(state) = shards.next.take() {
-                    let day = *day;
-                    let (rows, next) = self.shards_page(day, state).await?;
-                    self.shards = Some((day, Pages { rows: rows.into(), next }));
-                    continue;
-                }
-            }
-            let Some(days) = &mut self.days else { return Ok(None) };
-            if let Some((day,)) = days.rows.pop_front() {
-                self.shards = Some((day, Pages::new()));
-            } else if let Some(state) = days.next.take() {
-                let (rows, next) = self.days_page(state).await?;
-                self.days = Some(Pages { rows: rows.into(), next });
-            } else {
-                return Ok(None);
-            }
+        while self.rows.is_empty()
+            && let Some(state) = self.next_page.take()
+        {
+            let (rows, next) = self.page(state).await?;
+            (self.rows, self.next_page) = (rows.into(), next);
         }
+        Ok(self.rows.front().copied())
     }
 
-    async fn shards_page(&self, day: i32, state: PagingState) -> Result<Page<(i32, i32)>, StoreError> {
-        let (statements, direction) = (self.reader.statements, self.direction);
-        match self.subject {
-            Subject::Record(record) => {
-                let statement = Reader::directed(&statements.record_buckets, direction);
-                let (tenant, table, source) = (&record.tenant, &record.table, &record.source);
-                let values = (tenant, table, &record.record_id, source, self.first, self.last);
+    async fn page(&self, state: PagingState) -> Result<(Vec<(i32, i32)>, Option<PagingState>), StoreError> {
+        let statements = self.reader.statements;
+        match self.directory {
+            Directory::Record(RecordKey { tenant, source, table, record_id }) => {
+                let statement = Reader::directed(&statements.record_buckets, self.direction);
+                let values = (tenant, table, record_id, source, self.first, self.last);
                 self.reader.page(statement, &values, state).await
             }
-            Subject::Table(table) => {
-                let statement = Reader::directed(&statements.table_buckets, direction);
-                let values = (&table.tenant, &table.source, &table.table, day, self.first, self.last);
+            Directory::Hours(TermKey { tenant, kind, source, table, term }, quarter) => {
+                let statement = Reader::directed(&statements.term_hours, self.direction);
+                let values = (tenant, kind.as_str(), source, table, term, quarter, self.first, self.last);
                 self.reader.page(statement, &values, state).await
             }
         }
-    }
-
-    async fn days_page(&self, state: PagingState) -> Result<Page<(i32,)>, StoreError> {
-        let Subject::Table(table) = self.subject else { return Ok((Vec::new(), None)) };
-        let statement = Reader::directed(&self.reader.statements.table_days, self.direction);
-        let (first, last) = (day_of_hour(self.first), day_of_hour(self.last));
-        let values = (&table.tenant, &table.source, &table.table, first, last);
-        self.reader.page(statement, &values, state).await
     }
 }
 
-/// Rows, and where the next page begins.
-type Page<T> = (Vec<T>, Option<PagingState>);
+/// The quarters of an index in which there may be something, in the order of the walk, and the levels in them. They are few:
+/// the whole directory is read.
+pub(super) async fn quarters(reader: Reader<'_>, key: &TermKey, span: &Span) -> Result<Vec<Bucket>, StoreError> {
+    let TermKey { tenant, kind, source, table, term } = key;
+    let (first, last) = (quarter(span.earliest_us()), quarter(span.latest_us()));
+    let of_term = async |term: &str| {
+        let values = (tenant, kind.as_str(), source, table, term, first, last);
+        reader.all_pages::<(i32, i32)>(&reader.statements.term_buckets, &values).await
+    };
+    let mut rows = if kind.is_short_lived() {
+        let (mut rows, of_any) = futures_util::future::try_join(of_term(term), of_term(ANY_TERM)).await?;
+        rows.extend(of_any);
+        rows
+    } else {
+        of_term(term).await?
+    };
+    rows.sort_unstable();
+    rows.dedup();
+    let mut buckets: Vec<Bucket> = Vec::new();
+    for (number, level) in rows {
+        match buckets.last_mut() {
+            Some(last) if last.number == number => last.shards.push(level),
+            _ => buckets.push(Bucket { number, shards: vec![level] }),
+        }
+    }
+    if span.direction == Direction::Descending {
+        buckets.reverse();
+    }
+    Ok(buckets)
+}

@@ -1,22 +1,29 @@
 //! An index row as it comes out of the database.
 
-use std::cmp::Ordering;
-
 use afterimage_event::{Position, RecordKey, Timestamp};
-use afterimage_store::{Digest, Identity, IndexRow, StoreError};
+use afterimage_store::{Digest, Identity, IndexRow, Provenance, StoreError};
 
-use super::Subject;
+use super::bucket::Partition;
 
 /// `kept`: see [`crate::schema`].
-pub(super) type Kept =
-    (i64, String, Option<String>, Option<Vec<String>>, Option<Vec<u8>>, Option<Vec<u8>>, Option<i64>);
+type Kept = (
+    i64,
+    String,
+    Option<String>,
+    Option<Vec<String>>,
+    Option<Vec<u8>>,
+    Option<Vec<u8>>,
+    Option<i64>,
+    Option<Who>,
+    Option<RecordRest>,
+);
+type Who = (Option<Vec<String>>, Option<String>, Option<String>, Option<String>);
+type RecordRest = (Option<String>, Option<String>, Option<Vec<String>>);
 
-/// The columns of `record_rows` that are read.
-pub(super) type RecordColumns = (i64, Vec<u8>, String, Vec<u8>, i64, i64, Option<Kept>);
-/// The columns of `table_rows` that are read.
-pub(super) type TableColumns = (i64, Vec<u8>, String, Vec<u8>, i64, i64, Option<Kept>, Option<Vec<String>>);
+/// The columns of an index row that are read.
+pub(super) type Columns = (i64, Vec<u8>, String, Vec<u8>, i64, i64, Option<Kept>);
 
-/// The order key as it is stored.
+/// The order key as it is stored: unique within a tenant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     pub(super) occurred_at: i64,
@@ -45,51 +52,42 @@ impl Key {
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     pub(super) key: Key,
-    record_id: Option<Vec<String>>,
     kept: Option<Kept>,
 }
 
-impl From<RecordColumns> for Row {
-    fn from((occurred_at, position, event_id, input_digest, revision, published_at, kept): RecordColumns) -> Self {
+impl From<Columns> for Row {
+    fn from((occurred_at, position, event_id, input_digest, revision, published_at, kept): Columns) -> Self {
         let key = Key { occurred_at, position, event_id, input_digest, revision, published_at };
-        Self { key, record_id: None, kept }
-    }
-}
-
-impl From<TableColumns> for Row {
-    fn from(columns: TableColumns) -> Self {
-        let (occurred_at, position, event_id, input_digest, revision, published_at, kept, record_id) = columns;
-        let key = Key { occurred_at, position, event_id, input_digest, revision, published_at };
-        Self { key, record_id: Some(record_id.unwrap_or_default()), kept }
+        Self { key, kept }
     }
 }
 
 impl Row {
-    /// The order of its table.
-    pub(super) fn order(&self, other: &Self) -> Ordering {
-        self.key.cmp(&other.key).then_with(|| self.record_id.cmp(&other.record_id))
-    }
-
     /// Of two tellings in different shards, was this stored first?
     pub(super) fn is_earlier_than(&self, other: &Self) -> bool {
         let inverted = |row: &Self| row.kept.as_ref().map(|kept| kept.0);
         inverted(self) > inverted(other)
     }
 
-    pub(super) fn into_index_row(self, subject: Subject<'_>) -> Result<IndexRow, StoreError> {
+    /// `partition` is where it was found: its key says the rest.
+    pub(super) fn into_index_row(self, partition: Partition<'_>) -> Result<IndexRow, StoreError> {
         let damaged = || StoreError::Damaged { reason: "an index row is not as this release writes it".to_owned() };
         let at = |micros| Timestamp::from_micros(micros).map_err(|_| damaged());
         let digest = |bytes: Vec<u8>| bytes.try_into().map(Digest).map_err(|_| damaged());
-        let (_, op, domain, changed, before, after, expires_at) = self.kept.ok_or_else(damaged)?;
-        let record = match subject {
-            Subject::Record(record) => record.clone(),
-            Subject::Table(table) => RecordKey {
-                tenant: table.tenant.clone(),
-                source: table.source.clone(),
-                table: table.table.clone(),
-                record_id: self.record_id.unwrap_or_default(),
-            },
+        let (_, op, domain, changed, before, after, expires_at, who, rest) = self.kept.ok_or_else(damaged)?;
+        let record = match partition {
+            Partition::Record(record) => record.clone(),
+            Partition::Wide(key) | Partition::Narrow(key) => {
+                let (source, table, record_id) = rest.ok_or_else(damaged)?;
+                RecordKey {
+                    tenant: key.tenant.clone(),
+                    source: source.unwrap_or_else(|| key.source.clone()),
+                    table: table.unwrap_or_else(|| key.table.clone()),
+                    record_id: record_id.unwrap_or_default(),
+                }
+            }
         };
+        let (actors, request, transaction, migration) = who.unwrap_or_default();
         let position = domain.map(|domain| {
             // The digits stand behind their number: see Position::sort_key.
             let digits = self.key.position.get(1..).and_then(|digits| std::str::from_utf8(digits).ok());
@@ -109,7 +107,7 @@ impl Row {
             changed: changed.unwrap_or_default(),
             before_digest: before.map(digest).transpose()?,
             after_digest: after.map(digest).transpose()?,
-            provenance: afterimage_store::Provenance::default(),
+            provenance: Provenance { actors: actors.unwrap_or_default(), request, transaction, migration },
             expires_at: expires_at.map(at).transpose()?,
         })
     }
