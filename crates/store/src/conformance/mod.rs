@@ -13,6 +13,7 @@
 //! Each law works in a tenant of its own, new for each run: one store may serve all of them, and be used again.
 
 mod identity;
+mod indexes;
 mod limits;
 mod order;
 mod paging;
@@ -24,6 +25,11 @@ pub use identity::{
     a_corrected_replay_supersedes, an_event_published_again_is_one_entry, an_id_used_again_and_again_is_read_in_bounds,
     one_id_with_other_data_is_kept_beside_the_first, told_in_any_order_is_the_same_trail, told_twice_is_one_entry,
     versions_of_many_events_are_read_at_once,
+};
+pub use indexes::{
+    an_index_of_nobody_is_empty, each_version_has_a_row_in_its_indexes, equal_terms_stay_apart,
+    every_index_is_ranged_exactly, odd_terms_are_found, tables_are_listed, versions_are_the_identities_of_contents,
+    wide_updates_stand_under_their_operation,
 };
 pub use limits::{
     a_hot_record_is_read_back_right, a_hot_table_is_read_back_right, big_images_come_back_whole,
@@ -180,6 +186,14 @@ macro_rules! conformance_tests {
             history_is_in_order
             rows_are_ranged_exactly
             table_rows_span_the_records_of_a_table
+            every_index_is_ranged_exactly
+            equal_terms_stay_apart
+            an_index_of_nobody_is_empty
+            wide_updates_stand_under_their_operation
+            odd_terms_are_found
+            each_version_has_a_row_in_its_indexes
+            tables_are_listed
+            versions_are_the_identities_of_contents
             pages_of_every_size_join
             a_walk_survives_what_arrives_meanwhile
             cursors_are_bound_to_their_filters

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use afterimage_event::{Op, Timestamp};
+use afterimage_event::{Op, RecordKey, Timestamp};
 
 use super::{DIRECTIONS, Suite, Telling, ids, moment};
 use crate::{Direction, Entry, Flag, Index, IndexRow, Listing, OrderKey, RowRange, TableKey};
@@ -67,7 +67,8 @@ pub async fn rows_are_ranged_exactly(suite: &Suite) {
     suite.tell(&entries).await;
     entries.sort_by_key(|entry| entry.order_key());
     let telling = update(&tenant, "", 0);
-    let (record, table) = (telling.record_key(), table_of(&telling));
+    let record = telling.record_key();
+    let table = table_of(&record);
 
     let bounds: Vec<Option<Timestamp>> = [None, Some(0), Some(2), Some(3), Some(9)].map(|s| s.map(moment)).into();
     let mut pasts: Vec<Option<OrderKey>> = entries.iter().map(|entry| Some(entry.order_key())).step_by(4).collect();
@@ -98,7 +99,7 @@ pub async fn table_rows_span_the_records_of_a_table(suite: &Suite) {
     suite.tell(&[update(&tenant, "x", 1).record("T", ["r1"]).entry()]).await;
     suite.tell(&entries).await;
     entries.sort_by_key(|entry| entry.order_key());
-    let table = table_of(&update(&tenant, "", 0));
+    let table = table_of(&update(&tenant, "", 0).record_key());
     for direction in DIRECTIONS {
         let mut range = RowRange { from: None, to: None, past: None, direction, limit: 9 };
         let mut found = Vec::new();
@@ -116,9 +117,9 @@ pub async fn table_rows_span_the_records_of_a_table(suite: &Suite) {
     }
 }
 
-fn table_of(telling: &Telling) -> TableKey {
-    let record = telling.record_key();
-    TableKey { tenant: record.tenant, source: record.source, table: record.table }
+/// The table of a record.
+pub(super) fn table_of(record: &RecordKey) -> TableKey {
+    TableKey { tenant: record.tenant.clone(), source: record.source.clone(), table: record.table.clone() }
 }
 
 /// What a range holds, from entries in ascending order.

@@ -1,13 +1,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use afterimage_event::{Op, RecordKey};
+use afterimage_event::{Actor, Op, RecordKey};
 
 use super::order::expected_rows;
 use super::{DIRECTIONS, Suite, Telling, json, moment};
-use crate::{
-    Arrival, Entry, Identity, Index, Listing, Lookup, MemoryStore, RecordQuery, RowRange, Store, TableKey, Trail,
-};
+use crate::{Arrival, Entry, Identity, Listing, Lookup, MemoryStore, RecordQuery, RowRange, Store, Trail};
 
 /// Questions of each kind about each record of a history.
 const QUESTIONS: usize = 5;
@@ -76,6 +74,10 @@ async fn compare(suite: &Suite, tenant: &str, random: &mut fastrand::Rng) {
         found.into_iter().map(|versions| versions.into_iter().map(shown).collect::<Vec<_>>()).collect::<Vec<_>>()
     };
     assert_eq!(contents(&suite.store).await, contents(&model).await);
+    let versions = async |store: &Arc<dyn Lookup>| store.versions(tenant, "s", &ids).await.expect("versions");
+    assert_eq!(versions(&suite.store).await, versions(&model).await);
+    let tables = async |store: &Arc<dyn Lookup>| store.tables(tenant).await.expect("tables");
+    assert_eq!(tables(&suite.store).await, tables(&model).await);
 }
 
 fn telling(tenant: &str, random: &mut fastrand::Rng) -> Telling {
@@ -94,6 +96,9 @@ fn telling(tenant: &str, random: &mut fastrand::Rng) -> Telling {
     let record = format!("r{}", random.u8(0..3));
     telling = if op == Op::Truncate { telling.record("t", []) } else { telling.record("t", [record.as_str()]) };
     if random.u8(0..8) == 0 {
+        telling = telling.record("u", ["r0"]);
+    }
+    if random.u8(0..8) == 0 {
         telling = telling.source("other");
     }
     if random.bool() {
@@ -108,31 +113,48 @@ fn telling(tenant: &str, random: &mut fastrand::Rng) -> Telling {
     if random.u8(0..4) == 0 {
         telling = telling.expires(second + random.i64(0..60));
     }
+    made_by(telling, random)
+}
+
+/// Some names that changed, and of few actors, requests, transactions and migrations one each, or none.
+fn made_by(mut telling: Telling, random: &mut fastrand::Rng) -> Telling {
+    if random.bool() {
+        let names: Vec<_> = ["a", "b", "A", ""].into_iter().filter(|_| random.bool()).collect();
+        telling = telling.changed_names(names);
+    }
+    if random.bool() {
+        let part = |random: &mut fastrand::Rng| ["", "1", "2", "ann"][random.usize(..4)].to_owned();
+        let (id, email, name) = (part(random), part(random), part(random));
+        telling = telling.actor(Actor { id: Some(id), email: Some(email), name: Some(name), ..Actor::default() });
+    }
+    if random.bool() {
+        telling = telling.transaction(["1", "2"][random.usize(..2)]);
+    }
+    if random.bool() {
+        let (request, migration) = (random.u8(0..3), random.u8(0..2));
+        telling = telling.context(&format!(r#"{{"requestId":{request},"migration":"{migration}"}}"#));
+    }
     telling
 }
 
+/// Every index of some entry of the record holds what the entries told say, in some range.
 async fn rows(suite: &Suite, record: &RecordKey, told: &[Arc<Entry>], random: &mut fastrand::Rng) {
-    let table = TableKey { tenant: record.tenant.clone(), source: record.source.clone(), table: record.table.clone() };
-    let mut of_table: Vec<_> = told.iter().filter(|entry| in_table(entry, &table)).cloned().collect();
-    of_table.sort_by_key(|entry| entry.order_key());
-    of_table.dedup_by_key(|entry| entry.order_key());
-    let of_record: Vec<_> = of_table.iter().filter(|entry| entry.record == *record).cloned().collect();
+    let of_record: Vec<_> = told.iter().filter(|entry| entry.record == *record).collect();
     let bound = |random: &mut fastrand::Rng| random.bool().then(|| moment(random.i64(0..50)));
-    let range = RowRange {
-        from: bound(random),
-        to: bound(random),
-        past: random.bool().then(|| of_table[random.usize(..of_table.len())].order_key()),
-        direction: DIRECTIONS[random.usize(..2)],
-        limit: random.usize(1..30),
-    };
-    let found = suite.store.rows(&Index::Record(record.clone()), &range).await.expect("rows");
-    assert_eq!(found, expected_rows(&of_record, &range), "{record:?} {range:?}");
-    let found = suite.store.rows(&Index::Table(table.clone()), &range).await.expect("rows");
-    assert_eq!(found, expected_rows(&of_table, &range), "{table:?} {range:?}");
-}
-
-fn in_table(entry: &Entry, table: &TableKey) -> bool {
-    entry.record.source == table.source && entry.record.table == table.table
+    for index in of_record[random.usize(..of_record.len())].indexes() {
+        let mut of_index: Vec<_> = told.iter().filter(|entry| entry.indexes().contains(&index)).cloned().collect();
+        of_index.sort_by_key(|entry| entry.order_key());
+        of_index.dedup_by_key(|entry| entry.order_key());
+        let range = RowRange {
+            from: bound(random),
+            to: bound(random),
+            past: random.bool().then(|| told[random.usize(..told.len())].order_key()),
+            direction: DIRECTIONS[random.usize(..2)],
+            limit: random.usize(1..30),
+        };
+        let found = suite.store.rows(&index, &range).await.expect("rows");
+        assert_eq!(found, expected_rows(&of_index, &range), "{index:?} {range:?}");
+    }
 }
 
 async fn histories(trails: &[Trail; 2], query: &RecordQuery, random: &mut fastrand::Rng) {

@@ -30,6 +30,7 @@ pub struct Telling {
     before: Option<String>,
     after: Option<String>,
     changes: Option<String>,
+    changed: Option<Vec<String>>,
     images: Images,
     kept: bool,
     expires_at: Option<Timestamp>,
@@ -59,6 +60,7 @@ impl Telling {
             before: None,
             after: None,
             changes: None,
+            changed: None,
             images: Images::After,
             kept: true,
             expires_at: None,
@@ -84,6 +86,13 @@ impl Telling {
         self
     }
 
+    /// Of this operation.
+    #[must_use]
+    pub fn op(mut self, op: Op) -> Self {
+        self.op = op;
+        self
+    }
+
     /// With these images; an empty text is none.
     #[must_use]
     pub fn images(mut self, before: &str, after: &str) -> Self {
@@ -96,6 +105,13 @@ impl Telling {
     #[must_use]
     pub fn changes(mut self, changes: &str) -> Self {
         self.changes = Some(changes.to_owned());
+        self
+    }
+
+    /// Of these top-level names; without it of the first three of its image.
+    #[must_use]
+    pub fn changed_names<'t>(mut self, names: impl IntoIterator<Item = &'t str>) -> Self {
+        self.changed = Some(names.into_iter().map(str::to_owned).collect());
         self
     }
 
@@ -219,6 +235,9 @@ impl Telling {
     }
 
     fn changed(&self) -> Vec<String> {
+        if let Some(changed) = &self.changed {
+            return changed.clone();
+        }
         let image = self.after.as_deref().or(self.before.as_deref()).map(|text| Raw::parse(text).expect("an image"));
         let members = image.and_then(Raw::members).into_iter().flatten();
         members.map(|(key, _)| key.into_owned()).take(3).collect()
