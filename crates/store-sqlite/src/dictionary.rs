@@ -17,6 +17,8 @@ pub(crate) struct Dictionary {
 
 #[derive(Clone, Copy)]
 pub(crate) struct TableNumbers {
+    /// The least scope of the tenant: scopes are never taken back, so it stays the least.
+    pub(crate) tenant: i64,
     pub(crate) scope: i64,
     pub(crate) table: i64,
 }
@@ -29,9 +31,9 @@ impl Dictionary {
 
     /// The numbers of a record's table, given now if it has none yet.
     pub(crate) fn table(&mut self, connection: &Connection, record: &RecordKey) -> rusqlite::Result<TableNumbers> {
-        let RecordKey { tenant, source, table, .. } = record;
+        let RecordKey { tenant: tenant_name, source, table, .. } = record;
         let known =
-            self.tables.get(tenant).and_then(|sources| sources.get(source)).and_then(|tables| tables.get(table));
+            self.tables.get(tenant_name).and_then(|sources| sources.get(source)).and_then(|tables| tables.get(table));
         if let Some(numbers) = known {
             return Ok(*numbers);
         }
@@ -39,18 +41,21 @@ impl Dictionary {
             connection,
             "SELECT id FROM scope WHERE tenant = ?1 AND source = ?2",
             "INSERT INTO scope (tenant, source) VALUES (?1, ?2)",
-            params![tenant, source],
+            params![tenant_name, source],
         )?;
+        let tenant = connection
+            .prepare_cached("SELECT min(id) FROM scope WHERE tenant = ?1")?
+            .query_row([tenant_name], |row| row.get(0))?;
         let number = number(
             connection,
             "SELECT id FROM record_table WHERE scope = ?1 AND name = ?2",
             "INSERT INTO record_table (scope, name) VALUES (?1, ?2)",
             params![scope, table],
         )?;
-        let numbers = TableNumbers { scope, table: number };
+        let numbers = TableNumbers { tenant, scope, table: number };
         self.make_room();
         self.tables
-            .entry(tenant.clone())
+            .entry(tenant_name.clone())
             .or_default()
             .entry(source.clone())
             .or_default()

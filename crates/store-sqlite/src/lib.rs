@@ -7,13 +7,16 @@
 //!
 //! Several processes may use one file, on one machine: WAL needs shared memory, so no network file system.
 //!
-//! An entry is one row of `entry`, in order of arrival, and one small row in each of three indexes: by event (what makes
-//! two tellings one), by record, by table. `entry.id` grows with every commit and is never used again, with `worker` and
+//! An entry is one row of `entry`, in order of arrival, and small rows in indexes: one by event (what makes two tellings
+//! one), one by record, one by table; one by operation or, for an update, one for each name that changed; one for each
+//! actor, request, transaction and migration, and then one in `provenance` that lists these. `entry.id` grows with every commit and is never used again, with `worker` and
 //! `stored_at` beside it: that is the arrival journal.
 
 mod dictionary;
 mod error;
+mod lookups;
 mod read;
+mod rows;
 mod schema;
 mod store;
 mod write;

@@ -2,7 +2,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use afterimage_event::RecordKey;
 use afterimage_store::{
     AppendError, Arrival, ContentRow, Digest, Entry, Identity, Index, IndexRow, Lookup, RowRange, Store, StoreError,
     TableKey,
@@ -13,7 +12,8 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use crate::error::store_error;
-use crate::read::{self, Partition};
+use crate::read;
+use crate::rows::rows;
 use crate::schema;
 use crate::write::Batch;
 use crate::writer::Writer;
@@ -41,8 +41,8 @@ const WRITER_CACHE_KIB: i64 = -16 * 1024;
 const READER_CACHE_KIB: i64 = -2 * 1024;
 /// Pages in the WAL before it is copied into the file: 32 MiB, so that a page that is hot is copied once for many commits.
 const CHECKPOINT_PAGES: i64 = 8192;
-/// Statements kept prepared on each connection: all there are.
-const STATEMENTS: usize = 32;
+/// Statements kept prepared on each connection: more than there are. Four indexes, two directions, few kinds of range.
+const STATEMENTS: usize = 96;
 
 /// The trail in one SQLite file. See the crate's documentation.
 pub struct SqliteStore {
@@ -201,18 +201,6 @@ impl Store for SqliteStore {
     }
 }
 
-impl SqliteStore {
-    async fn record_rows(&self, record: &RecordKey, range: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
-        let (record, range) = (record.clone(), range.clone());
-        self.read(move |connection| read::rows(connection, &Partition::Record(&record), &range)).await
-    }
-
-    async fn table_rows(&self, table: &TableKey, range: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
-        let (table, range) = (table.clone(), range.clone());
-        self.read(move |connection| read::rows(connection, &Partition::Table(&table), &range)).await
-    }
-}
-
 #[async_trait]
 impl Lookup for SqliteStore {
     async fn sources(&self, tenant: &str, table: &str, record_id: &[String]) -> Result<Vec<String>, StoreError> {
@@ -220,16 +208,14 @@ impl Lookup for SqliteStore {
         self.read(move |connection| read::sources(connection, &tenant, &table, &record_id)).await
     }
 
-    async fn tables(&self, _: &str) -> Result<Vec<TableKey>, StoreError> {
-        Err(StoreError::Misconfigured { reason: "not built yet".to_owned() })
+    async fn tables(&self, tenant: &str) -> Result<Vec<TableKey>, StoreError> {
+        let tenant = tenant.to_owned();
+        self.read(move |connection| read::tables(connection, &tenant)).await
     }
 
     async fn rows(&self, index: &Index, range: &RowRange) -> Result<Vec<IndexRow>, StoreError> {
-        match index {
-            Index::Record(record) => self.record_rows(record, range).await,
-            Index::Table(table) => self.table_rows(table, range).await,
-            _ => Err(StoreError::Misconfigured { reason: "not built yet".to_owned() }),
-        }
+        let (index, range) = (index.clone(), range.clone());
+        self.read(move |connection| rows(connection, &index, &range)).await
     }
 
     async fn versions(
@@ -238,8 +224,8 @@ impl Lookup for SqliteStore {
         source: &str,
         event_ids: &[String],
     ) -> Result<Vec<Vec<Identity>>, StoreError> {
-        let contents = self.contents(tenant, source, event_ids).await?;
-        Ok(contents.into_iter().map(|rows| rows.into_iter().map(|row| row.identity).collect()).collect())
+        let (tenant, source, event_ids) = (tenant.to_owned(), source.to_owned(), event_ids.to_vec());
+        self.read(move |connection| read::versions(connection, &tenant, &source, &event_ids)).await
     }
 
     async fn contents(

@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
-use afterimage_event::{Op, Position};
+use afterimage_event::Op;
 use afterimage_failpoint::{Point, reach};
 use afterimage_store::{AppendError, Arrival, Entry};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ToSql, TransactionBehavior, params};
 
-use crate::dictionary::Dictionary;
+use crate::dictionary::{Dictionary, TableNumbers};
 use crate::error::reason;
+use crate::lookups::{Key, Lookups};
 
 /// Largest content taken, far above what a message can hold: SQLite itself ends at 10^9 bytes
 /// (<https://sqlite.org/limits.html>), and an entry must fit into memory several times.
@@ -45,7 +46,7 @@ fn try_write(
     batches: &[&Batch],
 ) -> rusqlite::Result<Vec<Results>> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let first: i64 = transaction.prepare_cached("SELECT next_entry FROM journal")?.query_row([], |row| row.get(0))?;
+    let first: i64 = transaction.prepare_cached("SELECT next_id FROM journal")?.query_row([], |row| row.get(0))?;
     let mut next = first;
     let mut results = Vec::with_capacity(batches.len());
     {
@@ -61,13 +62,13 @@ fn try_write(
                 }
                 let table = dictionary.table(&transaction, &entry.record)?;
                 let arrival = Place { id: next, worker, stored_at: batch.arrival.at.as_micros() };
-                next += i64::from(inserts.insert(entry, table.scope, table.table, &arrival)?);
+                next += i64::from(inserts.insert(entry, table, &arrival)?);
                 stored.push(Ok(()));
             }
             results.push(stored);
         }
         if next > first {
-            transaction.prepare_cached("UPDATE journal SET next_entry = ?1")?.execute([next])?;
+            transaction.prepare_cached("UPDATE journal SET next_id = ?1")?.execute([next])?;
         }
     }
     reach(Point::BeforeCommit);
@@ -87,6 +88,7 @@ struct Inserts<'c> {
     entry: CachedStatement<'c>,
     by_record: CachedStatement<'c>,
     by_table: CachedStatement<'c>,
+    lookups: Lookups<'c>,
 }
 
 impl<'c> Inserts<'c> {
@@ -100,17 +102,22 @@ impl<'c> Inserts<'c> {
                 .prepare_cached("INSERT OR IGNORE INTO entry_by_record VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?,
             by_table: connection
                 .prepare_cached("INSERT OR IGNORE INTO entry_by_table VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?,
+            lookups: Lookups::prepare(connection)?,
         })
     }
 
     /// Stores an entry that is not there yet; false when it is.
-    fn insert(&mut self, entry: &Entry, scope: i64, table: i64, place: &Place) -> rusqlite::Result<bool> {
-        let identity = &entry.identity;
-        let digest = &identity.input_digest.0[..];
-        let published_at = identity.published_at.as_micros();
-        let precedence = -i64::from(identity.revision);
-        let is_new =
-            self.by_event.execute(params![scope, identity.event_id, precedence, digest, published_at, place.id])? > 0;
+    fn insert(&mut self, entry: &Entry, numbers: TableNumbers, place: &Place) -> rusqlite::Result<bool> {
+        let key = Key::of(entry);
+        let precedence = -i64::from(key.revision);
+        let is_new = self.by_event.execute(params![
+            numbers.scope,
+            key.event_id,
+            precedence,
+            key.input_digest,
+            key.published_at,
+            place.id
+        ])? > 0;
         if !is_new {
             return Ok(false);
         }
@@ -130,29 +137,28 @@ impl<'c> Inserts<'c> {
             entry.expires_at.map(|moment| moment.as_micros()),
             Text(&entry.content),
         ])?;
-        let occurred_at = entry.occurred_at.as_micros();
-        let position = entry.position.as_ref().map(Position::sort_key).unwrap_or_default();
         self.by_record.execute(params![
-            table,
+            numbers.table,
             record_id,
-            occurred_at,
-            position,
-            identity.event_id,
-            digest,
-            identity.revision,
-            published_at,
+            key.occurred_at,
+            key.position,
+            key.event_id,
+            key.input_digest,
+            key.revision,
+            key.published_at,
             place.id
         ])?;
         self.by_table.execute(params![
-            table,
-            occurred_at,
-            position,
-            identity.event_id,
-            digest,
-            identity.revision,
-            published_at,
+            numbers.table,
+            key.occurred_at,
+            key.position,
+            key.event_id,
+            key.input_digest,
+            key.revision,
+            key.published_at,
             place.id
         ])?;
+        self.lookups.insert(entry, &key, numbers, place.id)?;
         Ok(true)
     }
 }

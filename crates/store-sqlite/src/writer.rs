@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::thread;
 
-use afterimage_store::StoreError;
+use afterimage_store::{AppendError, StoreError};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
@@ -46,7 +46,7 @@ impl Writer {
             Err(_) => None,
         };
         answered.unwrap_or_else(|| {
-            let closed = afterimage_store::AppendError::Unavailable { reason: CLOSED.to_owned() };
+            let closed = AppendError::Unavailable { reason: CLOSED.to_owned() };
             vec![Err(closed); entries]
         })
     }
@@ -124,8 +124,10 @@ fn append(
     let checked = if *usable { Ok(()) } else { schema::check(connection) };
     let results = match checked {
         Ok(()) => {
-            *usable = true;
-            write(connection, dictionary, &batches)
+            let results = write(connection, dictionary, &batches);
+            // A transaction that failed may have met a schema that another process has moved on.
+            *usable = !results.iter().flatten().any(|result| matches!(result, Err(AppendError::Unavailable { .. })));
+            results
         }
         Err(error) => batches.iter().map(|batch| unavailable(batch, &error.to_string())).collect(),
     };

@@ -147,7 +147,7 @@ mod tests {
             position: Position::new("seq", "123456789012345678901234567890"),
             transaction: Some("tx"),
             actor: Some(&actor),
-            context: Some(r#"{"ip":"::1"}"#),
+            context: Some(r#"{"ip":"::1","requestId":1e400,"migration":"m\u0000"}"#),
             labels: Some("{}"),
             images: Images::Changes,
             changed: vec!["$a.b".into(), String::new()],
@@ -163,6 +163,7 @@ mod tests {
         };
         let entry = parts.clone().into_entry();
         assert_eq!(entry, parts.clone().into_entry());
+        assert_eq!(Entry::from_content(entry.content.clone()).unwrap(), entry);
         let read = Content::read(&entry.content).unwrap();
         assert_eq!(read.record(), parts.record);
         assert_eq!(read.order_key(), entry.order_key());

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use afterimage_event::{Op, Position, RecordKey, Timestamp};
 
 use crate::Provenance;
+use crate::content::{Content, ContentError};
 
 /// Sixteen bytes of a keyed digest; shown as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -116,6 +117,27 @@ impl OrderKey {
 }
 
 impl Entry {
+    /// The entry that this content was written for: everything else in it is in there, too.
+    ///
+    /// # Errors
+    /// [`ContentError`] when the text is damaged or was written by a later version.
+    pub fn from_content(text: String) -> Result<Self, ContentError> {
+        let content = Content::read(&text)?;
+        Ok(Self {
+            record: content.record(),
+            identity: content.identity(),
+            provenance: content.provenance(),
+            op: content.op,
+            occurred_at: content.occurred_at,
+            position: content.position,
+            changed: content.changed,
+            before_digest: content.before_digest,
+            after_digest: content.after_digest,
+            expires_at: content.expires_at,
+            content: text,
+        })
+    }
+
     /// Where it stands in the order of its record.
     #[must_use]
     pub fn order_key(&self) -> OrderKey {
