@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::{AppendError, ContentRow, Digest, Entry, Identity, Index, IndexRow, RowRange, StoreError, TableKey};
 
-/// Most versions of one event id that [`Store::contents`] gives back. Ids are not told apart for good by many tellings;
+/// Most versions of one event id that [`Lookup::contents`] gives back. Ids are not told apart for good by many tellings;
 /// a producer that gives every event the id `undefined` must not make every question read all of them.
 pub const VERSIONS_MAX: usize = 16;
 
@@ -77,7 +77,7 @@ pub trait Lookup: Store {
         event_ids: &[String],
     ) -> Result<Vec<Vec<ContentRow>>, StoreError>;
 
-    /// The identities of [`Store::contents`], without reading the contents: what counting takes.
+    /// The identities of [`Lookup::contents`], without reading the contents: what counting takes.
     async fn versions(
         &self,
         tenant: &str,
@@ -86,7 +86,7 @@ pub trait Lookup: Store {
     ) -> Result<Vec<Vec<Identity>>, StoreError>;
 
     /// The first version of an event, in the order of [`crate::version_order`], that has this revision and this digest
-    /// or a later one: what the trail asks where [`Store::contents`] was cut off at [`VERSIONS_MAX`].
+    /// or a later one: what the trail asks where [`Lookup::contents`] was cut off at [`VERSIONS_MAX`].
     ///
     /// The default suits a store whose `contents` is never cut off.
     async fn version_from(
