@@ -1,5 +1,8 @@
 use afterimage_event::RecordKey;
 
+use super::{OWN_SOURCE, RecordQuery, Trail, TrailError};
+use crate::TableKey;
+
 /// What somebody may see. Each part that is given narrows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grant {
@@ -41,14 +44,204 @@ impl Grants {
     pub fn allow(&self, record: &RecordKey) -> bool {
         self.0.iter().any(|grant| grant.covers(record))
     }
+
+    /// May all entries of this table be seen, whatever their record?
+    pub(super) fn allow_table(&self, table: &TableKey) -> bool {
+        self.0.iter().any(|grant| grant.record_id.is_none() && grant.meets(&Named::table(table)))
+    }
+
+    /// Could there be anything of this that may be seen?
+    pub(super) fn meet(&self, named: &Named<'_>) -> bool {
+        self.0.iter().any(|grant| grant.meets(named))
+    }
+}
+
+/// What a question names; the parts it leaves open are `None`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Named<'q> {
+    pub(super) tenant: &'q str,
+    pub(super) source: Option<&'q str>,
+    pub(super) table: Option<&'q str>,
+    pub(super) record_id: Option<&'q [String]>,
+}
+
+impl<'q> Named<'q> {
+    fn table(table: &'q TableKey) -> Self {
+        let TableKey { tenant, source, table } = table;
+        Self { tenant, source: Some(source), table: Some(table), record_id: None }
+    }
 }
 
 impl Grant {
     fn covers(&self, record: &RecordKey) -> bool {
-        let fits = |wanted: &Option<String>, is: &String| wanted.as_ref().is_none_or(|wanted| wanted == is);
-        fits(&self.tenant, &record.tenant)
-            && fits(&self.source, &record.source)
-            && fits(&self.table, &record.table)
-            && self.record_id.as_ref().is_none_or(|id| *id == record.record_id)
+        let RecordKey { tenant, source, table, record_id } = record;
+        self.meets(&Named { tenant, source: Some(source), table: Some(table), record_id: Some(record_id) })
+    }
+
+    /// Has what it covers anything in common with what is named?
+    fn meets(&self, named: &Named<'_>) -> bool {
+        let fits = |granted: &Option<String>, named: Option<&str>| match (granted, named) {
+            (Some(granted), Some(named)) => granted == named,
+            _ => true,
+        };
+        fits(&self.tenant, Some(named.tenant))
+            && fits(&self.source, named.source)
+            && fits(&self.table, named.table)
+            && match (&self.record_id, named.record_id) {
+                (Some(granted), Some(named)) => granted == named,
+                _ => true,
+            }
+    }
+}
+
+impl Trail {
+    /// Fails unless entries of this record may be seen. What names a record asks this before it asks the store, so that
+    /// the answer does not tell whether the record exists. ([`Trail::resolve`] does, for questions with a query.)
+    pub(super) fn may_see(&self, record: &RecordKey) -> Result<(), TrailError> {
+        if self.grants.allow(record) { Ok(()) } else { Err(TrailError::NotGranted) }
+    }
+
+    /// Fails when nothing of what is named could be seen. Where only part may be seen, the rows of the rest are left
+    /// out: [`Grants::allow`].
+    pub(super) fn may_see_some(&self, named: &Named<'_>) -> Result<(), TrailError> {
+        if self.grants.meet(named) { Ok(()) } else { Err(TrailError::NotGranted) }
+    }
+
+    /// The same for a table that is named.
+    pub(super) fn may_see_some_of(&self, table: &TableKey) -> Result<(), TrailError> {
+        self.may_see_some(&Named::table(table))
+    }
+
+    /// The record, with its source found where the question leaves it open: among those that this reader may see, and
+    /// never [`OWN_SOURCE`].
+    pub(super) async fn resolve(&self, query: &RecordQuery) -> Result<RecordKey, TrailError> {
+        let RecordQuery { tenant, source, table, record_id } = query;
+        let record = |source: String| RecordKey {
+            tenant: tenant.clone(),
+            source,
+            table: table.clone(),
+            record_id: record_id.clone(),
+        };
+        if let Some(source) = source {
+            let record = record(source.clone());
+            return self.may_see(&record).map(|()| record);
+        }
+        self.may_see_some(&Named { tenant, source: None, table: Some(table), record_id: Some(record_id) })?;
+        let sources = self.store.sources(tenant, table, record_id).await?.into_iter();
+        let mut found: Vec<RecordKey> = sources.filter(|source| source != OWN_SOURCE).map(record).collect();
+        found.retain(|record| self.grants.allow(record));
+        match found.len() {
+            0 => Err(TrailError::NoSuchRecord),
+            1 => Ok(found.remove(0)),
+            _ => Err(TrailError::SeveralSources { sources: found.into_iter().map(|record| record.source).collect() }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use afterimage_event::Op;
+
+    use super::*;
+    use crate::conformance::{Telling, moment};
+    use crate::{Arrival, Listing, Lookup, MemoryStore, Store};
+
+    fn grant(source: Option<&str>, table: Option<&str>, record: Option<&str>) -> Grant {
+        let owned = |part: Option<&str>| part.map(str::to_owned);
+        Grant {
+            tenant: Some("acme".into()),
+            source: owned(source),
+            table: owned(table),
+            record_id: record.map(|record| vec![record.to_owned()]),
+        }
+    }
+
+    async fn trail(tellings: &[Telling]) -> Trail {
+        let store = MemoryStore::new();
+        let arrival = Arrival { worker: "w".into(), at: moment(100) };
+        let entries: Vec<_> = tellings.iter().map(Telling::entry).collect();
+        for result in store.append(&entries, &arrival).await {
+            result.unwrap();
+        }
+        Trail::with_clock(Arc::new(store) as Arc<dyn Lookup>, || moment(200))
+    }
+
+    fn query(tenant: &str, source: Option<&str>, table: &str, record: &str) -> RecordQuery {
+        RecordQuery {
+            tenant: tenant.into(),
+            source: source.map(str::to_owned),
+            table: table.into(),
+            record_id: vec![record.to_owned()],
+        }
+    }
+
+    fn insert(id: &str, source: &str, table: &str, record: &str) -> Telling {
+        Telling::new("acme", id, Op::Insert, 1).source(source).record(table, [record]).images("", r#"{"x":1}"#)
+    }
+
+    #[tokio::test]
+    async fn what_is_named_and_not_granted_is_refused_whether_or_not_it_exists() {
+        let trail = trail(&[insert("a", "s", "users", "1"), insert("b", "s", "orders", "1")]).await;
+        let reader = trail.for_reader(Grants::of(vec![
+            grant(Some("s"), Some("users"), None),
+            grant(None, Some("orders"), Some("2")),
+        ]));
+        let refused = [
+            query("acme", Some("s"), "orders", "1"),
+            query("acme", Some("s"), "orders", "none"),
+            query("acme", None, "orders", "1"),
+            query("acme", Some("other"), "users", "1"),
+            query("other", Some("s"), "users", "1"),
+            query("other", None, "users", "1"),
+        ];
+        for query in refused {
+            let history = reader.history(&query, &Listing::default()).await;
+            assert!(matches!(history, Err(TrailError::NotGranted)), "{query:?}");
+            assert!(matches!(reader.state(&query, moment(9)).await, Err(TrailError::NotGranted)), "{query:?}");
+        }
+        for query in [query("acme", Some("s"), "users", "1"), query("acme", None, "users", "1")] {
+            assert_eq!(reader.history(&query, &Listing::default()).await.unwrap().items.len(), 1);
+        }
+        assert!(reader.history(&query("acme", Some("x"), "orders", "2"), &Listing::default()).await.is_ok());
+        let nobody = trail.for_reader(Grants::default());
+        let answer = nobody.state(&query("acme", Some("s"), "users", "1"), moment(9)).await;
+        assert!(matches!(answer, Err(TrailError::NotGranted)));
+    }
+
+    #[tokio::test]
+    async fn sources_that_may_not_be_seen_make_nothing_ambiguous_and_are_not_named() {
+        let sources = ["s", "secret", OWN_SOURCE, "t"];
+        let trail = trail(&sources.map(|source| insert("a", source, "users", "1"))).await;
+        let open = query("acme", None, "users", "1");
+        let reader = |sources: &[&str]| {
+            let grants = sources.iter().map(|source| grant(Some(source), None, None)).collect();
+            trail.for_reader(Grants::of(grants))
+        };
+        let one = reader(&["s"]).history(&open, &Listing::default()).await.unwrap();
+        assert_eq!(one.items[0].source, "s");
+        let several = async |trail: &Trail| match trail.history(&open, &Listing::default()).await {
+            Err(TrailError::SeveralSources { sources }) => sources,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(several(&reader(&["s", "t"])).await, ["s", "t"]);
+        assert_eq!(several(&trail).await, ["s", "secret", "t"]);
+        let absent = reader(&["elsewhere"]).history(&open, &Listing::default()).await;
+        assert!(matches!(absent, Err(TrailError::NoSuchRecord)), "as if nobody had it");
+        let own = query("acme", Some(OWN_SOURCE), "users", "1");
+        assert_eq!(trail.history(&own, &Listing::default()).await.unwrap().items.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_reader_of_one_record_learns_that_its_table_was_truncated() {
+        let truncate = Telling::new("acme", "b", Op::Truncate, 5).record("users", []);
+        let trail = trail(&[insert("a", "s", "users", "1"), truncate]).await;
+        let reader = trail.for_reader(Grants::of(vec![grant(None, Some("users"), Some("1"))]));
+        let mine = query("acme", None, "users", "1");
+        assert_eq!(reader.state(&mine, moment(9)).await.unwrap().exists, Some(false));
+        assert_eq!(reader.history(&mine, &Listing::default()).await.unwrap().items.len(), 1);
+        let table = RecordQuery { record_id: vec![], ..mine };
+        assert!(matches!(reader.history(&table, &Listing::default()).await, Err(TrailError::NotGranted)));
     }
 }

@@ -41,7 +41,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use afterimage_event::{RecordKey, Timestamp};
+use afterimage_event::Timestamp;
 
 use crate::Lookup;
 
@@ -110,26 +110,5 @@ impl Trail {
 
     fn now(&self) -> Timestamp {
         (self.clock)()
-    }
-
-    /// The record, with its source found where the question leaves it open.
-    async fn resolve(&self, query: &RecordQuery) -> Result<RecordKey, TrailError> {
-        let source = match &query.source {
-            Some(source) => source.clone(),
-            None => {
-                let mut sources = self.store.sources(&query.tenant, &query.table, &query.record_id).await?;
-                match sources.len() {
-                    0 => return Err(TrailError::NoSuchRecord),
-                    1 => sources.remove(0),
-                    _ => return Err(TrailError::SeveralSources { sources }),
-                }
-            }
-        };
-        Ok(RecordKey {
-            tenant: query.tenant.clone(),
-            source,
-            table: query.table.clone(),
-            record_id: query.record_id.clone(),
-        })
     }
 }
