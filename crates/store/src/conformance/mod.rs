@@ -12,9 +12,11 @@
 //!
 //! Each law works in a tenant of its own, new for each run: one store may serve all of them, and be used again.
 
+mod brute;
 mod identity;
 mod indexes;
 mod limits;
+mod lists;
 mod order;
 mod paging;
 mod random;
@@ -34,6 +36,10 @@ pub use indexes::{
 pub use limits::{
     a_hot_record_is_read_back_right, a_hot_table_is_read_back_right, big_images_come_back_whole,
     odd_names_come_back_as_they_were, sources_are_listed_and_asked_for, what_has_expired_is_not_shown,
+};
+pub use lists::{
+    a_list_survives_what_arrives_meanwhile, bursts_are_the_windows_that_are_too_full, counts_are_exact,
+    cursors_of_lists_are_bound_to_their_filters, lists_hold_exactly_what_fits,
 };
 pub use order::{history_is_in_order, rows_are_ranged_exactly, table_rows_span_the_records_of_a_table};
 pub use paging::{
@@ -207,6 +213,11 @@ macro_rules! conformance_tests {
             a_hot_record_is_read_back_right
             a_hot_table_is_read_back_right
             random_histories_read_as_the_model_does
+            lists_hold_exactly_what_fits
+            counts_are_exact
+            bursts_are_the_windows_that_are_too_full
+            a_list_survives_what_arrives_meanwhile
+            cursors_of_lists_are_bound_to_their_filters
             migrating_again_changes_nothing
         }
     };

@@ -1,9 +1,8 @@
-use afterimage_event::{RecordKey, Timestamp};
+use afterimage_event::{Op, RecordKey, Timestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::RecordQuery;
-use super::history::Listing;
+use super::{Filter, Listing, RecordQuery};
 use crate::{Digest, Direction, Identity, OrderKey};
 
 /// The cursor was not made by this question.
@@ -12,7 +11,7 @@ pub enum CursorError {
     /// It is damaged, or from another version.
     #[error("the cursor is damaged; start again without one")]
     Damaged,
-    /// It was made for another record, source, time range or order.
+    /// It was made for another question: other filters, period or order.
     #[error("the cursor belongs to other filters; repeat those it came from, or start again without one")]
     OtherFilters,
 }
@@ -22,14 +21,17 @@ pub enum CursorError {
 pub(super) struct Cursor {
     /// When the walk began: versions that come later do not move entries that were there.
     pub(super) started_at: Timestamp,
-    /// The source that was found on the first page, so that a second source cannot end the walk half way.
+    /// When its first page was asked for: what "the last 24 hours" means to it.
+    pub(super) asked_at: Timestamp,
+    /// Of a walk over one record: the source that was found on the first page, so that a second source cannot end the walk
+    /// half way. Else empty.
     pub(super) source: String,
     /// The last row seen.
     pub(super) past: OrderKey,
 }
 
 /// Layout version, so that a later one can be told from damage.
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
 const TAG_BYTES: usize = 8;
 
 impl Cursor {
@@ -37,7 +39,7 @@ impl Cursor {
         let mut bytes = vec![LAYOUT];
         bytes.extend_from_slice(&filters);
         let key = &self.past;
-        for moment in [self.started_at, key.occurred_at, key.identity.published_at] {
+        for moment in [self.started_at, self.asked_at, key.occurred_at, key.identity.published_at] {
             bytes.extend_from_slice(&moment.as_micros().to_be_bytes());
         }
         bytes.extend_from_slice(&key.identity.revision.to_be_bytes());
@@ -66,6 +68,7 @@ impl Cursor {
             return Err(CursorError::OtherFilters);
         }
         let started_at = reader.moment()?;
+        let asked_at = reader.moment()?;
         let occurred_at = reader.moment()?;
         let published_at = reader.moment()?;
         let revision = u32::from_be_bytes(reader.array()?);
@@ -74,29 +77,47 @@ impl Cursor {
         let source = reader.text()?;
         let event_id = reader.text()?;
         let identity = Identity { event_id, input_digest, revision, published_at };
-        Ok(Self { started_at, source, past: OrderKey { occurred_at, position, identity } })
+        Ok(Self { started_at, asked_at, source, past: OrderKey { occurred_at, position, identity } })
     }
 }
 
-/// What binds a cursor to its question. The page size is free to change on the way.
+/// What binds a cursor to the history of a record. The page size is free to change on the way.
 pub(super) fn history_filters(query: &RecordQuery, listing: &Listing) -> [u8; TAG_BYTES] {
-    let moment = |bound: Option<Timestamp>| bound.map_or_else(String::new, |t| t.as_micros().to_string());
+    let mut parts = vec![b"history".to_vec(), query.tenant.clone().into(), stated(query.source.as_deref())];
+    parts.push(query.table.clone().into());
+    parts.extend(bounds(listing));
+    parts.extend(query.record_id.iter().map(|part| part.clone().into_bytes()));
+    tag(&parts)
+}
+
+/// What binds a cursor to a list of changes.
+pub(super) fn changes_filters(filter: &Filter, listing: &Listing) -> [u8; TAG_BYTES] {
+    let Filter { tenant, source, table, ops, field, actor, request, transaction, migration } = filter;
+    let mut parts = vec![b"changes".to_vec(), tenant.clone().into()];
+    parts.extend([source, table, field, actor, request, transaction, migration].map(|part| stated(part.as_deref())));
+    parts.extend(bounds(listing));
+    parts.extend(Op::ALL.iter().filter(|op| ops.contains(op)).map(|op| op.as_str().into()));
+    tag(&parts)
+}
+
+/// Tells what is left open from what is empty.
+fn stated(part: Option<&str>) -> Vec<u8> {
+    part.map_or_else(|| b"-".to_vec(), |part| format!("={part}").into())
+}
+
+fn bounds(listing: &Listing) -> [Vec<u8>; 3] {
+    let moment = |bound: Option<Timestamp>| bound.map_or_else(Vec::new, |t| t.as_micros().to_string().into());
     let order = match listing.order {
         Direction::Descending => "desc",
         Direction::Ascending => "asc",
     };
-    let source = query.source.as_ref().map_or_else(|| "-".to_owned(), |source| format!("={source}"));
-    let (from, to) = (moment(listing.from), moment(listing.to));
-    let mut parts: Vec<&[u8]> =
-        [&query.tenant, &source, &query.table, &from, &to].into_iter().map(String::as_bytes).collect();
-    parts.push(order.as_bytes());
-    parts.extend(query.record_id.iter().map(String::as_bytes));
-    tag(&parts)
+    [moment(listing.from), moment(listing.to), order.into()]
 }
 
-fn tag(parts: &[&[u8]]) -> [u8; TAG_BYTES] {
+fn tag(parts: &[impl AsRef<[u8]>]) -> [u8; TAG_BYTES] {
     let mut hasher = blake3::Hasher::new_derive_key("afterimage cursor v1");
     for part in parts {
+        let part = part.as_ref();
         hasher.update(&(part.len() as u64).to_be_bytes());
         hasher.update(part);
     }
@@ -132,7 +153,7 @@ impl<'a> Reader<'a> {
 
 /// Where a walk over `record` goes on.
 pub(super) fn resumed(record: &RecordKey, started_at: Timestamp, past: OrderKey) -> Cursor {
-    Cursor { started_at, source: record.source.clone(), past }
+    Cursor { started_at, asked_at: started_at, source: record.source.clone(), past }
 }
 
 #[cfg(test)]
@@ -144,6 +165,7 @@ mod tests {
         let moment = |micros| Timestamp::from_micros(micros).unwrap();
         let cursor = Cursor {
             started_at: moment(3),
+            asked_at: moment(2),
             source: "ß".into(),
             past: OrderKey {
                 occurred_at: moment(-5),
@@ -176,5 +198,35 @@ mod tests {
         let listing = Listing::default();
         assert_ne!(history_filters(&query(&["ab", "c"]), &listing), history_filters(&query(&["a", "bc"]), &listing));
         assert_ne!(history_filters(&query(&[]), &listing), history_filters(&query(&[""]), &listing));
+    }
+
+    #[test]
+    fn every_filter_binds_and_the_order_of_operations_does_not() {
+        let of = |filter: &Filter| changes_filters(filter, &Listing::default());
+        let mut told = vec![of(&Filter::default())];
+        let parts: [fn(&mut Filter) -> &mut Option<String>; 7] = [
+            |filter| &mut filter.source,
+            |filter| &mut filter.table,
+            |filter| &mut filter.field,
+            |filter| &mut filter.actor,
+            |filter| &mut filter.request,
+            |filter| &mut filter.transaction,
+            |filter| &mut filter.migration,
+        ];
+        for part in parts {
+            for text in ["", "x"] {
+                let mut filter = Filter::default();
+                *part(&mut filter) = Some(text.to_owned());
+                told.push(of(&filter));
+            }
+        }
+        let ops = |ops: &[Op]| Filter { ops: ops.to_vec(), ..Filter::default() };
+        told.extend([of(&ops(&[Op::Insert])), of(&ops(&[Op::Delete])), of(&ops(&[Op::Insert, Op::Delete]))]);
+        assert_eq!(of(&ops(&[Op::Delete, Op::Insert])), of(&ops(&[Op::Insert, Op::Delete])));
+        told.push(of(&Filter { tenant: "x".into(), ..Filter::default() }));
+        let count = told.len();
+        told.sort_unstable();
+        told.dedup();
+        assert_eq!(told.len(), count);
     }
 }

@@ -40,6 +40,31 @@ pub struct Period {
     pub to: Option<Timestamp>,
 }
 
+impl Period {
+    /// Fails when it ends before it begins.
+    pub(super) fn check(self) -> Result<Self, TrailError> {
+        match self {
+            Self { from: Some(from), to: Some(to) } if from > to => {
+                let reason = format!("the period ends at {to}, before it begins at {from}; swap the two");
+                Err(TrailError::Question { reason })
+            }
+            period => Ok(period),
+        }
+    }
+
+    /// With a beginning: see [`PERIOD_DEFAULT_MICROS`]. Without an end it stays open, so that an entry of a producer whose
+    /// clock is ahead is not missing from what just happened.
+    pub(super) fn or_last_day(self, now: Timestamp) -> Self {
+        let from = self.from.unwrap_or_else(|| self.to.unwrap_or(now).saturating_add_micros(-PERIOD_DEFAULT_MICROS));
+        Self { from: Some(from), ..self }
+    }
+
+    /// Does the moment lie in it?
+    pub(super) fn holds(self, moment: Timestamp) -> bool {
+        self.from.is_none_or(|from| from <= moment) && self.to.is_none_or(|to| moment < to)
+    }
+}
+
 /// By what entries are counted and told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Dimension {
@@ -53,9 +78,9 @@ pub enum Dimension {
     Actor,
     /// Each top-level name that changed: an entry counts once for each.
     Field,
-    /// The hour it happened in, UTC.
+    /// The hour it happened in, UTC: the moment it begins, as every time is shown.
     Hour,
-    /// The day it happened on, UTC.
+    /// The day it happened on, UTC: the moment it begins.
     Day,
     /// The request.
     Request,
@@ -104,6 +129,17 @@ impl std::str::FromStr for Dimension {
     fn from_str(text: &str) -> Result<Self, ParseDimensionError> {
         Self::ALL.into_iter().find(|dimension| dimension.as_str() == text).ok_or(ParseDimensionError)
     }
+}
+
+/// What entries are told apart by, as a question may ask for it: something, and nothing twice.
+pub(super) fn check_dimensions(by: &[Dimension]) -> Result<(), TrailError> {
+    let names = || Dimension::ALL.map(Dimension::as_str).join(", ");
+    let reason = match by.iter().enumerate().find(|(place, dimension)| by[..*place].contains(dimension)) {
+        _ if by.is_empty() => format!("by what to tell entries apart is missing; name some of {}", names()),
+        Some((_, dimension)) => format!("`{}` is named twice; name each dimension once", dimension.as_str()),
+        None => return Ok(()),
+    };
+    Err(TrailError::Question { reason })
 }
 
 /// The text names no dimension.

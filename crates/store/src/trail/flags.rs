@@ -1,9 +1,10 @@
 use afterimage_event::{Op, Position};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::answer::Flag;
 use super::walk::{Shown, expired};
 use super::{Trail, TrailError};
-use crate::{Digest, Direction, Index, IndexRow, RowRange};
+use crate::{Digest, Direction, Index, IndexRow, OrderKey, RowRange};
 
 /// Index rows looked at on either side of a page to judge the entries at its edges. Versions that are not shown may
 /// take up some of them.
@@ -100,53 +101,105 @@ fn judge(rows: &[&IndexRow], begins: bool) -> Vec<Vec<Flag>> {
     flags
 }
 
+/// Rows next to an entry that bear on its flags.
+struct Beside {
+    /// Nearest first, without what has expired.
+    rows: Vec<IndexRow>,
+    /// The farthest that has expired.
+    expired: Option<OrderKey>,
+    /// May there be more beyond?
+    is_full: bool,
+}
+
+/// Runs of a page judged at the same time.
+const RUNS_AT_ONCE: usize = 16;
+
 impl Trail {
-    /// The flags of a run of shown entries in ascending order, judged together with their neighbours, so that they do not
-    /// depend on where a page begins or ends.
+    /// The flags of a page of any order. `whole_records` says that nothing is missing between any two entries of a record;
+    /// otherwise each is judged among neighbours of its own.
+    ///
+    /// Costs up to two reads of [`CONTEXT_ROWS`] rows for each record of the page, or for each entry. Those of an entry
+    /// without position bring its ties only: mostly none.
+    pub(super) async fn flags_of(&self, page: &[Shown], whole_records: bool) -> Result<Vec<Vec<Flag>>, TrailError> {
+        let mut places: Vec<usize> = (0..page.len()).collect();
+        places.sort_by_cached_key(|&place| (&page[place].row.record, page[place].row.order_key()));
+        let same_run = |a: &usize, b: &usize| whole_records && page[*a].row.record == page[*b].row.record;
+        let runs: Vec<Vec<&Shown>> =
+            places.chunk_by(same_run).map(|run| run.iter().map(|&place| &page[place]).collect()).collect();
+        let judged: Vec<_> = runs.iter().map(|run| self.flags(run)).collect();
+        let judged: Vec<Vec<Vec<Flag>>> = stream::iter(judged).buffered(RUNS_AT_ONCE).try_collect().await?;
+        let mut flags = vec![Vec::new(); page.len()];
+        for (place, judged) in places.into_iter().zip(judged.into_iter().flatten()) {
+            flags[place] = judged;
+        }
+        Ok(flags)
+    }
+
+    /// The flags of a run of shown entries of one record in ascending order, none missing in between, judged together with
+    /// their neighbours, so that they do not depend on where a page begins or ends.
     pub(super) async fn flags(&self, page: &[&Shown]) -> Result<Vec<Vec<Flag>>, TrailError> {
-        let (Some(oldest), Some(newest)) = (page.first(), page.last()) else { return Ok(Vec::new()) };
-        let older = self.neighbours(oldest, Direction::Descending).await?;
-        let newer = self.neighbours(newest, Direction::Ascending).await?;
-        let begins = older.is_empty();
-        let inner_tie = page.get(1).is_some_and(|second| ties(&oldest.row, &second.row));
-        let touches = |edge: &Shown, other: &IndexRow| {
-            ties(&edge.row, other) || regresses(other, &edge.row) || regresses(&edge.row, other)
+        let mut flags: Vec<Vec<Flag>> =
+            page.iter().map(|shown| if shown.conflict { vec![Flag::Conflict] } else { Vec::new() }).collect();
+        let bearing: Vec<usize> = (0..page.len()).filter(|&place| bears_state(page[place].row.op)).collect();
+        let (Some(&oldest), Some(&newest)) = (bearing.first(), bearing.last()) else { return Ok(flags) };
+        let (oldest, newest) = (&page[oldest].row, &page[newest].row);
+        let mut older = self.beside(oldest, Direction::Descending, ties_only(oldest)).await?;
+        let newer = self.beside(newest, Direction::Ascending, ties_only(newest)).await?;
+
+        let touches =
+            |edge: &IndexRow, other: &IndexRow| ties(edge, other) || regresses(other, edge) || regresses(edge, other);
+        let newer_touches = newer.rows.iter().any(|row| touches(newest, row));
+        let second_ties = match bearing.get(1) {
+            Some(&second) => ties(oldest, &page[second].row),
+            None => newer.rows.iter().any(|row| ties(oldest, row)),
         };
-        // Most pages touch nothing of the kind; then the neighbours' contents need not be read.
-        let older = if inner_tie || older.iter().any(|row| touches(oldest, row)) {
-            self.shown_rows(older).await?
-        } else {
-            Vec::new()
-        };
-        let newer =
-            if newer.iter().any(|row| touches(newest, row)) { self.shown_rows(newer).await? } else { Vec::new() };
+        // Most pages touch nothing of the kind; then nothing more need be read.
+        let older_matters = second_ties || older.rows.iter().any(|row| touches(oldest, row));
+        if older_matters && ties_only(oldest) {
+            older = self.beside(oldest, Direction::Descending, false).await?;
+        }
+        let (is_full, expired) = (older.is_full, older.expired);
+        let older = if older_matters { self.shown_rows(older.rows).await? } else { Vec::new() };
+        let newer = if newer_touches { self.shown_rows(newer.rows).await? } else { Vec::new() };
 
         let mut rows: Vec<&IndexRow> = older.iter().rev().collect();
         let offset = rows.len();
         rows.extend(page.iter().map(|shown| &shown.row));
         rows.extend(newer.iter());
-        let mut flags = judge(&rows, begins);
-        let mut flags: Vec<Vec<Flag>> = flags.drain(offset..offset + page.len()).collect();
-        for (flags, shown) in flags.iter_mut().zip(page) {
-            if shown.conflict {
-                flags.push(Flag::Conflict);
-            }
+        // Nothing stood before the first entry of a record, unless it has expired.
+        let first = rows.iter().find(|row| bears_state(row.op)).map(|row| row.order_key());
+        let begins =
+            older_matters && !is_full && expired.is_none_or(|expired| first.is_some_and(|first| first < expired));
+        let judged = judge(&rows, begins);
+        for (flags, mut judged) in flags.iter_mut().zip(judged.into_iter().skip(offset)) {
+            judged.append(flags);
+            *flags = judged;
         }
         Ok(flags)
     }
 
-    /// Rows next to an entry that bear on its flags, nearest first.
-    async fn neighbours(&self, edge: &Shown, direction: Direction) -> Result<Vec<IndexRow>, TrailError> {
-        let range = RowRange { from: None, to: None, past: Some(edge.row.order_key()), direction, limit: CONTEXT_ROWS };
+    /// Rows next to an entry that bear on its flags: all of them, or those of its very moment only.
+    async fn beside(&self, edge: &IndexRow, direction: Direction, ties_only: bool) -> Result<Beside, TrailError> {
+        let at = edge.occurred_at;
+        let (from, to) = if ties_only { (Some(at), Some(at.saturating_add_micros(1))) } else { (None, None) };
+        let range = RowRange { from, to, past: Some(edge.order_key()), direction, limit: CONTEXT_ROWS };
         let now = self.now();
-        let mut rows = self.store.rows(&Index::Record(edge.row.record.clone()), &range).await?;
-        rows.retain(|row| bears_state(row.op) && !expired(row, now));
-        Ok(rows)
+        let mut rows = self.store.rows(&Index::Record(edge.record.clone()), &range).await?;
+        let is_full = rows.len() == CONTEXT_ROWS;
+        rows.retain(|row| bears_state(row.op));
+        let farthest = rows.iter().rfind(|row| expired(row, now)).map(IndexRow::order_key);
+        rows.retain(|row| !expired(row, now));
+        Ok(Beside { rows, expired: farthest, is_full })
     }
 
     async fn shown_rows(&self, rows: Vec<IndexRow>) -> Result<Vec<IndexRow>, TrailError> {
-        Ok(self.shown(rows, None).await?.into_iter().map(|shown| shown.row).collect())
+        Ok(self.standing(rows, None).await?.shown.into_iter().map(|shown| shown.row).collect())
     }
+}
+
+/// Without a position nothing but a tie puts an entry in doubt.
+fn ties_only(row: &IndexRow) -> bool {
+    row.position.is_none()
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ pub(super) struct Named<'q> {
 }
 
 impl<'q> Named<'q> {
-    fn table(table: &'q TableKey) -> Self {
+    pub(super) fn table(table: &'q TableKey) -> Self {
         let TableKey { tenant, source, table } = table;
         Self { tenant, source: Some(source), table: Some(table), record_id: None }
     }
@@ -79,7 +79,7 @@ impl Grant {
     }
 
     /// Has what it covers anything in common with what is named?
-    fn meets(&self, named: &Named<'_>) -> bool {
+    pub(super) fn meets(&self, named: &Named<'_>) -> bool {
         let fits = |granted: &Option<String>, named: Option<&str>| match (granted, named) {
             (Some(granted), Some(named)) => granted == named,
             _ => true,

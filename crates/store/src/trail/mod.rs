@@ -9,6 +9,7 @@
 //! * neighbours in the order of a record that tie, or whose positions contradict the clock, are flagged.
 
 mod answer;
+mod bursts;
 mod changes;
 mod counts;
 mod cursor;
@@ -20,13 +21,17 @@ mod fold;
 mod gaps;
 mod grants;
 mod history;
+mod merge;
 mod patches;
+mod select;
+mod standing;
 mod state;
 mod states;
 mod walk;
 
 pub use answer::{EntryView, Flag, Page, PositionView, StateView};
-pub use counts::{Burst, BurstRule, Bursts, Count, Counts};
+pub use bursts::{Burst, BurstRule, Bursts};
+pub use counts::{Count, Counts};
 pub use cursor::CursorError;
 pub use error::TrailError;
 pub use feed::FeedItem;
