@@ -49,21 +49,20 @@ impl Brute {
             period.from.is_none_or(|from| entry.occurred_at >= from)
                 && period.to.is_none_or(|to| entry.occurred_at < to)
         };
-        let fits = |entry: &&Arc<Entry>| match filter {
-            Filter { tenant: _, source, table, ops, field, actor, request, transaction, migration } => {
-                let said = |wanted: &Option<String>, facet| {
-                    wanted.as_ref().is_none_or(|wanted| entry.provenance.terms(facet).any(|term| term == wanted))
-                };
-                (source.is_some() || entry.record.source != OWN_SOURCE)
-                    && source.as_ref().is_none_or(|source| *source == entry.record.source)
-                    && table.as_ref().is_none_or(|table| *table == entry.record.table)
-                    && (ops.is_empty() || ops.contains(&entry.op))
-                    && field.as_ref().is_none_or(|field| entry.changed.contains(field))
-                    && said(actor, Facet::Actor)
-                    && said(request, Facet::Request)
-                    && said(transaction, Facet::Transaction)
-                    && said(migration, Facet::Migration)
-            }
+        let Filter { tenant: _, source, table, ops, field, actor, request, transaction, migration } = filter;
+        let fits = |entry: &&Arc<Entry>| {
+            let said = |wanted: &Option<String>, facet| {
+                wanted.as_ref().is_none_or(|wanted| entry.provenance.terms(facet).any(|term| term == wanted))
+            };
+            (source.is_some() || entry.record.source != OWN_SOURCE)
+                && source.as_ref().is_none_or(|source| *source == entry.record.source)
+                && table.as_ref().is_none_or(|table| *table == entry.record.table)
+                && (ops.is_empty() || ops.contains(&entry.op))
+                && field.as_ref().is_none_or(|field| entry.changed.contains(field))
+                && said(actor, Facet::Actor)
+                && said(request, Facet::Request)
+                && said(transaction, Facet::Transaction)
+                && said(migration, Facet::Migration)
         };
         let all = self.told.iter().filter(of_tenant).filter(in_period).filter(fits);
         all.filter(|entry| self.is_shown(entry)).collect()

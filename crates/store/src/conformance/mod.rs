@@ -22,6 +22,7 @@ mod paging;
 mod random;
 mod state;
 mod telling;
+mod walks;
 
 pub use identity::{
     a_corrected_replay_supersedes, an_event_published_again_is_one_entry, an_id_used_again_and_again_is_read_in_bounds,
@@ -37,10 +38,7 @@ pub use limits::{
     a_hot_record_is_read_back_right, a_hot_table_is_read_back_right, big_images_come_back_whole,
     odd_names_come_back_as_they_were, sources_are_listed_and_asked_for, what_has_expired_is_not_shown,
 };
-pub use lists::{
-    a_list_survives_what_arrives_meanwhile, bursts_are_the_windows_that_are_too_full, counts_are_exact,
-    cursors_of_lists_are_bound_to_their_filters, lists_hold_exactly_what_fits,
-};
+pub use lists::{bursts_are_the_windows_that_are_too_full, counts_are_exact, lists_hold_exactly_what_fits};
 pub use order::{history_is_in_order, rows_are_ranged_exactly, table_rows_span_the_records_of_a_table};
 pub use paging::{
     a_walk_survives_what_arrives_meanwhile, cursors_are_bound_to_their_filters, pages_of_every_size_join,
@@ -51,6 +49,9 @@ pub use state::{
     state_is_that_of_the_last_entry_up_to_then,
 };
 pub use telling::{Telling, moment};
+pub use walks::{
+    a_list_survives_what_arrives_meanwhile, cursors_of_lists_are_bound_to_their_filters, flags_do_not_depend_on_pages,
+};
 
 use std::any::Any;
 use std::future::Future;
@@ -214,6 +215,7 @@ macro_rules! conformance_tests {
             a_hot_table_is_read_back_right
             random_histories_read_as_the_model_does
             lists_hold_exactly_what_fits
+            flags_do_not_depend_on_pages
             counts_are_exact
             bursts_are_the_windows_that_are_too_full
             a_list_survives_what_arrives_meanwhile

@@ -118,8 +118,8 @@ impl Trail {
     /// The flags of a page of any order. `whole_records` says that nothing is missing between any two entries of a record;
     /// otherwise each is judged among neighbours of its own.
     ///
-    /// Costs up to two reads of [`CONTEXT_ROWS`] rows for each record of the page, or for each entry. Those of an entry
-    /// without position bring its ties only: mostly none.
+    /// Costs up to two reads of [`CONTEXT_ROWS`] rows for each record of the page, or for each entry; for an entry without
+    /// position one read that mostly brings nothing but itself.
     pub(super) async fn flags_of(&self, page: &[Shown], whole_records: bool) -> Result<Vec<Vec<Flag>>, TrailError> {
         let mut places: Vec<usize> = (0..page.len()).collect();
         places.sort_by_cached_key(|&place| (&page[place].row.record, page[place].row.order_key()));
@@ -142,7 +142,11 @@ impl Trail {
             page.iter().map(|shown| if shown.conflict { vec![Flag::Conflict] } else { Vec::new() }).collect();
         let bearing: Vec<usize> = (0..page.len()).filter(|&place| bears_state(page[place].row.op)).collect();
         let (Some(&oldest), Some(&newest)) = (bearing.first(), bearing.last()) else { return Ok(flags) };
+        let is_alone = oldest == newest;
         let (oldest, newest) = (&page[oldest].row, &page[newest].row);
+        if is_alone && ties_only(oldest) && !self.has_company(oldest).await? {
+            return Ok(flags);
+        }
         let mut older = self.beside(oldest, Direction::Descending, ties_only(oldest)).await?;
         let newer = self.beside(newest, Direction::Ascending, ties_only(newest)).await?;
 
@@ -176,6 +180,13 @@ impl Trail {
             *flags = judged;
         }
         Ok(flags)
+    }
+
+    /// Does anything else of its record stand at the very moment of an entry?
+    async fn has_company(&self, row: &IndexRow) -> Result<bool, TrailError> {
+        let to = Some(row.occurred_at.saturating_add_micros(1));
+        let range = RowRange { from: Some(row.occurred_at), to, past: None, direction: Direction::Ascending, limit: 2 };
+        Ok(self.store.rows(&Index::Record(row.record.clone()), &range).await?.len() > 1)
     }
 
     /// Rows next to an entry that bear on its flags: all of them, or those of its very moment only.
