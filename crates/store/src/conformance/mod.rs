@@ -20,6 +20,7 @@ mod lists;
 mod order;
 mod paging;
 mod random;
+mod records;
 mod state;
 mod telling;
 mod walks;
@@ -44,6 +45,9 @@ pub use paging::{
     a_walk_survives_what_arrives_meanwhile, cursors_are_bound_to_their_filters, pages_of_every_size_join,
 };
 pub use random::random_histories_read_as_the_model_does;
+pub use records::{
+    gaps_are_where_something_was_not_told, patches_lead_from_one_state_to_the_other, states_are_those_the_record_had,
+};
 pub use state::{
     a_truncate_empties_the_table, images_policies_tell_what_they_can, migrating_again_changes_nothing,
     state_is_that_of_the_last_entry_up_to_then,
@@ -220,6 +224,9 @@ macro_rules! conformance_tests {
             bursts_are_the_windows_that_are_too_full
             a_list_survives_what_arrives_meanwhile
             cursors_of_lists_are_bound_to_their_filters
+            states_are_those_the_record_had
+            patches_lead_from_one_state_to_the_other
+            gaps_are_where_something_was_not_told
             migrating_again_changes_nothing
         }
     };

@@ -114,6 +114,11 @@ fn bounds(listing: &Listing) -> [Vec<u8>; 3] {
     [moment(listing.from), moment(listing.to), order.into()]
 }
 
+/// What binds a cursor to another question about a record, so that none takes another's cursors.
+pub(super) fn record_filters(question: &str, query: &RecordQuery, listing: &Listing) -> [u8; TAG_BYTES] {
+    tag(&[question.as_bytes(), &history_filters(query, listing)])
+}
+
 fn tag(parts: &[impl AsRef<[u8]>]) -> [u8; TAG_BYTES] {
     let mut hasher = blake3::Hasher::new_derive_key("afterimage cursor v1");
     for part in parts {

@@ -146,7 +146,3 @@ pub(super) fn check_dimensions(by: &[Dimension]) -> Result<(), TrailError> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected one of source, table, op, actor, field, hour, day, request, transaction, migration")]
 pub struct ParseDimensionError;
-
-pub(super) fn unbuilt<T>() -> Result<T, TrailError> {
-    Err(TrailError::Store(crate::StoreError::Misconfigured { reason: "not built yet".to_owned() }))
-}

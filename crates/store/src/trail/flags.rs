@@ -57,7 +57,7 @@ fn by_position(first: &IndexRow, second: &IndexRow) -> Option<std::cmp::Ordering
 }
 
 /// Is nothing but the event id what puts one before the other?
-fn ties(first: &IndexRow, second: &IndexRow) -> bool {
+pub(super) fn ties(first: &IndexRow, second: &IndexRow) -> bool {
     first.occurred_at == second.occurred_at && by_position(first, second).is_none_or(std::cmp::Ordering::is_eq)
 }
 

@@ -10,10 +10,12 @@
 
 mod answer;
 mod bursts;
+mod chain;
 mod changes;
 mod counts;
 mod cursor;
 mod error;
+mod export;
 mod feed;
 mod filter;
 mod flags;
@@ -34,7 +36,8 @@ pub use bursts::{Burst, BurstRule, Bursts};
 pub use counts::{Count, Counts};
 pub use cursor::CursorError;
 pub use error::TrailError;
-pub use feed::FeedItem;
+pub use export::{ENTRY_COLUMNS, EntryPages, Export, ExportError, ExportFormat, FEED_COLUMNS, ParseExportFormatError};
+pub use feed::{FeedChange, FeedItem};
 pub use filter::{Dimension, Filter, OWN_SOURCE, PERIOD_DEFAULT_MICROS, ParseDimensionError, Period};
 pub use gaps::GapView;
 pub use grants::{Grant, Grants};

@@ -1,17 +1,20 @@
-use afterimage_diff::Images;
 use afterimage_event::{Op, RecordKey, Timestamp};
-use serde_json::value::RawValue;
 
 use super::answer::read;
 use super::flags::bears_state;
-use super::fold::Fold;
+use super::fold::{Replay, is_folded};
 use super::walk::{Shown, Walk};
 use super::{Flag, RecordQuery, StateView, Trail, TrailError};
 use crate::content::Content;
-use crate::{Direction, OrderKey, RowRange};
+use crate::{Direction, IndexRow, OrderKey, RowRange};
 
 /// Index rows read first: mostly the newest entry answers.
-const ROWS_FIRST: usize = 2;
+pub(super) const ROWS_FIRST: usize = 2;
+/// Most entries folded into one state: an image comes every 64 entries or so, so the chance to need more is nil unless
+/// images are missing.
+const ENTRIES_MAX: usize = 1024;
+/// Most bytes of entries held meanwhile.
+const BYTES_MAX: usize = 64 << 20;
 
 impl Trail {
     /// The record as it stood at a time, inclusive: an entry of that very moment counts.
@@ -26,14 +29,17 @@ impl Trail {
         let record = self.resolve(query).await?;
         let mut walk = Walk::new(self, &record, range_up_to(at));
         let last = next_bearing_state(&mut walk).await?;
-        let truncate = self.last_truncate(&record, at).await?;
+        let truncate = self.truncate(&record, range_up_to(at)).await?;
         if walk.passed_expired() && last.is_none() {
             return Ok(StateView { exists: None, flags: vec![Flag::Expired], ..StateView::nothing() });
         }
         if last.is_none() && walk.cut_off_at().is_some() {
             return Err(unknown(format!("none of the last {} entries bears a state", super::ROWS_EXAMINED_MAX)));
         }
-        let truncated = truncate.filter(|truncate| last.as_ref().is_none_or(|last| order(last) < order(truncate)));
+        // What was deleted was not there to be truncated.
+        let truncated = truncate.filter(|truncate| {
+            last.as_ref().is_none_or(|last| last.row.op != Op::Delete && order(last) < order(truncate))
+        });
         let Some(last) = last else {
             return match truncated {
                 Some(truncate) => Ok(StateView {
@@ -49,46 +55,64 @@ impl Trail {
         let mut flags = self.flags(&[&last]).await?.pop().unwrap_or_default();
         let content = read(&last)?;
         let gone = content.op == Op::Delete || truncated.is_some();
-        let mut view = match self.image(&mut walk, content).await {
+        let mut replay = self.run_up(&record, &mut walk, &last, &content).await?;
+        replay.tell(content)?;
+        let mut view = match replay.view() {
             // That it is gone is known, whatever it looked like.
             Err(TrailError::StateUnknown { .. }) if gone => StateView::nothing(),
             other => other?,
         };
-        view.exists = Some(!gone);
         view.as_of = Some(last.row.occurred_at);
         if let Some(truncate) = truncated {
-            view.as_of = Some(truncate.row.occurred_at);
-            flags.push(Flag::Truncated);
-            if truncate.row.occurred_at == last.row.occurred_at && !flags.contains(&Flag::Ambiguous) {
-                flags.push(Flag::Ambiguous);
-            }
+            view.truncated(&last.row, &truncate.row, &mut flags);
         }
         flags.append(&mut view.flags);
         view.flags = flags;
         Ok(view)
     }
 
-    /// The image an entry leaves behind, or for a delete the one it took away.
-    async fn image(&self, walk: &mut Walk<'_>, entry: Content) -> Result<StateView, TrailError> {
-        let kept = if entry.op == Op::Delete { &entry.before } else { &entry.after };
-        if let Some(image) = kept {
-            return Ok(StateView { state: Some(image.clone()), ..StateView::marked(&entry) });
+    /// What was there when this entry came, as far as it takes to tell the state after it: nothing where it holds its image
+    /// itself. `older` walks on from the entry to the past.
+    pub(super) async fn run_up(
+        &self,
+        record: &RecordKey,
+        older: &mut Walk<'_>,
+        entry: &Shown,
+        content: &Content,
+    ) -> Result<Replay, TrailError> {
+        if !is_folded(content) {
+            return Ok(Replay::default());
         }
-        match entry.images {
-            Images::Names => Err(unknown("the table keeps the names of what changed, not the values".to_owned())),
-            Images::After => {
-                Err(unknown(format!("the {} of {} was sent without its image", entry.op, entry.occurred_at)))
+        let mut newer: Vec<Content> = Vec::new();
+        let mut bytes = 0;
+        let start = loop {
+            let Some(shown) = next_bearing_state(older).await? else {
+                let why = if older.passed_expired() { "; older ones have expired" } else { "" };
+                return Ok(Replay::lost(format!("no older entry holds an image to start from{why}")));
+            };
+            let content = read(&shown)?;
+            let starts = !is_folded(&content);
+            bytes += content.changes.as_ref().map_or(0, |changes| changes.get().len());
+            newer.push(content);
+            if starts {
+                break order(&shown);
             }
-            Images::Changes => {
-                let mut fold = Fold::new(entry)?;
-                while let Some(older) = next_bearing_state(walk).await? {
-                    if let Some(view) = fold.step(read(&older)?)? {
-                        return Ok(view);
-                    }
-                }
-                Err(unknown("no older entry holds an image to start from".to_owned()))
+            if newer.len() >= ENTRIES_MAX || bytes > BYTES_MAX {
+                return Ok(Replay::lost(format!(
+                    "more than {ENTRIES_MAX} entries or {BYTES_MAX} bytes of changes since an image"
+                )));
             }
+        };
+        let mut replay = Replay::default();
+        for content in newer.into_iter().rev() {
+            replay.tell(content)?;
         }
+        // A truncate in between took the record; that it was there afterwards nobody told.
+        let range = RowRange { past: Some(order(entry)), ..range_up_to(entry.row.occurred_at) };
+        if self.truncate(record, range).await?.is_some_and(|truncate| order(&truncate) > start) {
+            replay.gap();
+        }
+        Ok(replay)
     }
 
     /// Nothing up to that time: did the record not exist yet, or does the trail begin later?
@@ -105,9 +129,10 @@ impl Trail {
         })
     }
 
-    async fn last_truncate(&self, record: &RecordKey, at: Timestamp) -> Result<Option<Shown>, TrailError> {
+    /// The first truncate of the record's table in this range.
+    pub(super) async fn truncate(&self, record: &RecordKey, range: RowRange) -> Result<Option<Shown>, TrailError> {
         let table = RecordKey { record_id: Vec::new(), ..record.clone() };
-        let mut walk = Walk::new(self, &table, range_up_to(at));
+        let mut walk = Walk::new(self, &table, range);
         while let Some(shown) = walk.next().await? {
             if shown.row.op == Op::Truncate {
                 return Ok(Some(shown));
@@ -118,7 +143,7 @@ impl Trail {
 }
 
 impl StateView {
-    fn nothing() -> Self {
+    pub(super) fn nothing() -> Self {
         Self {
             exists: None,
             state: None,
@@ -136,8 +161,14 @@ impl StateView {
         Self { unknown, approximate, redacted, ..Self::nothing() }
     }
 
-    pub(super) fn with_state(self, state: Box<RawValue>) -> Self {
-        Self { state: Some(state), ..self }
+    /// The state of a record that a truncate took after its last entry.
+    pub(super) fn truncated(&mut self, last: &IndexRow, truncate: &IndexRow, flags: &mut Vec<Flag>) {
+        self.exists = Some(false);
+        self.as_of = Some(truncate.occurred_at);
+        flags.push(Flag::Truncated);
+        if truncate.occurred_at == last.occurred_at && !flags.contains(&Flag::Ambiguous) {
+            flags.push(Flag::Ambiguous);
+        }
     }
 }
 
@@ -146,14 +177,14 @@ pub(super) fn unknown(reason: String) -> TrailError {
 }
 
 /// Everything up to this moment, newest first.
-fn range_up_to(at: Timestamp) -> RowRange {
+pub(super) fn range_up_to(at: Timestamp) -> RowRange {
     let end = at.saturating_add_micros(1);
     // At the very last moment there is none after it.
     let to = (end > at).then_some(end);
     RowRange { from: None, to, past: None, direction: Direction::Descending, limit: ROWS_FIRST }
 }
 
-async fn next_bearing_state(walk: &mut Walk<'_>) -> Result<Option<Shown>, TrailError> {
+pub(super) async fn next_bearing_state(walk: &mut Walk<'_>) -> Result<Option<Shown>, TrailError> {
     while let Some(shown) = walk.next().await? {
         if bears_state(shown.row.op) {
             return Ok(Some(shown));
@@ -162,6 +193,6 @@ async fn next_bearing_state(walk: &mut Walk<'_>) -> Result<Option<Shown>, TrailE
     Ok(None)
 }
 
-fn order(shown: &Shown) -> OrderKey {
+pub(super) fn order(shown: &Shown) -> OrderKey {
     shown.row.order_key()
 }

@@ -1,0 +1,486 @@
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use afterimage_diff::{DigestKey, RuleBlock, Rules};
+use afterimage_event::{ChangeEvent, EventId, IdOrigin, Op, RecordKey, TimeOrigin};
+use afterimage_json::{Raw, equal};
+use serde_json::Value;
+
+use super::{DIRECTIONS, Suite, json, moment};
+use crate::{
+    Direction, Entry, Flag, GapView, Kept, Listing, Page, PatchView, RecordQuery, RecordStep, StateStep, StateView,
+    TableKey, Trail, TrailError, keep,
+};
+
+/// Seconds that a simulated table lives.
+const SECONDS: i64 = 60;
+const RECORDS: [&str; 2] = ["r0", "r1"];
+
+/// A row as it really was, seen by nobody but its application.
+#[derive(Clone, PartialEq)]
+struct Row {
+    n: u8,
+    deep: u8,
+    list: u8,
+    bio: u8,
+    /// Quiet: its change alone makes no entry.
+    seen: u8,
+    /// Masked.
+    pin: u8,
+    /// Dropped, and not always there.
+    password: Option<u8>,
+}
+
+impl Row {
+    fn json(&self, unknown: bool) -> String {
+        let bio = if unknown { String::new() } else { format!(r#""bio":"text {}","#, self.bio) };
+        let password = self.password.map(|word| format!(r#","password":"{word}""#)).unwrap_or_default();
+        let extra = if self.n == 0 { "" } else { r#","extra":{"a/b":null}"# };
+        format!(
+            r#"{{{bio}"n":{}.50,"deep":{{"n":{},"s":"x"}},"list":[{{"v":{},"seen":{}}}],"seen":{},"pin":"{}"{password}{extra}}}"#,
+            self.n, self.deep, self.list, self.seen, self.seen, self.pin
+        )
+    }
+
+    fn random(random: &mut fastrand::Rng) -> Self {
+        let mut n = || random.u8(0..3);
+        let (n, deep, list, bio, seen, pin) = (n(), n(), n(), n(), n(), n());
+        Self { n, deep, list, bio, seen, pin, password: random.bool().then_some(7) }
+    }
+
+    fn changed(&self, random: &mut fastrand::Rng) -> Self {
+        let other = Self::random(random);
+        let mut row = self.clone();
+        for _ in 0..random.usize(1..3) {
+            match random.u8(0..20) {
+                0..5 => row.n = other.n,
+                5..9 => row.deep = other.deep,
+                9..13 => row.list = other.list,
+                13..15 => row.bio = other.bio,
+                15..18 => row.seen = other.seen,
+                18 => row.pin = other.pin,
+                _ => row.password = other.password,
+            }
+        }
+        row
+    }
+
+    /// What continuity is judged by.
+    fn loud(&self, unknown: bool) -> Self {
+        // The element of the list is quiet in part only.
+        Self { seen: 0, bio: if unknown { 0 } else { self.bio }, ..self.clone() }
+    }
+}
+
+/// An entry that was told, and what was true then.
+struct Told {
+    id: String,
+    at: i64,
+    op: Op,
+    /// What it left.
+    row: Option<Row>,
+    unknown: bool,
+    /// Why it does not follow from what was told before, if so: the id of that.
+    gap_after: Option<String>,
+}
+
+/// The truth about one record.
+#[derive(Default)]
+struct Life {
+    /// At the end of each second.
+    rows: Vec<Option<Row>>,
+    told: Vec<Told>,
+    /// Seconds in which something happened that nobody told.
+    silent: Vec<i64>,
+    /// What the trail must think: the last entry, and what it left.
+    thought: Option<(String, Option<(Row, bool)>)>,
+}
+
+struct World {
+    lives: Vec<Life>,
+    entries: Vec<Arc<Entry>>,
+}
+
+fn rules(images: &str) -> Rules {
+    let block = RuleBlock::new("all", "*", "*").images(images).expect("a policy");
+    let block = block.quiet("/seen").expect("a pattern").quiet("/list/*/seen").expect("a pattern");
+    let block = block.redact("/pin", "mask").expect("a redaction");
+    Rules::new(vec![block], DigestKey::published()).expect("rules")
+}
+
+impl World {
+    fn random(tenant: &str, images: &str, silence: bool, random: &mut fastrand::Rng) -> Self {
+        let mut world = Self { lives: RECORDS.iter().map(|_| Life::default()).collect(), entries: Vec::new() };
+        let rules = rules(images);
+        for second in 0..SECONDS {
+            let truncates = random.u8(0..24) == 0;
+            if truncates {
+                let id = format!("t{second}");
+                world.entries.extend(entry(tenant, None, &id, Op::Truncate, second, [None, None], false, &rules));
+            }
+            for (index, name) in RECORDS.iter().enumerate() {
+                let id = format!("{name}-{second}-{}", random.u16(..));
+                let life = &mut world.lives[index];
+                let before = life.rows.last().cloned().flatten();
+                if truncates {
+                    life.truncated(second);
+                    continue;
+                }
+                let is_silent = silence && random.u8(0..12) == 0;
+                let next = Row::random(random);
+                let (op, after) = match (&before, random.u8(0..20)) {
+                    (None, 0..8) => (Op::Insert, Some(next)),
+                    (None, _) => (Op::Access, None),
+                    (Some(_), 0) => (Op::Delete, None),
+                    (Some(row), 1) => (Op::Snapshot, Some(row.clone())),
+                    (Some(row), 2) => (Op::Access, Some(row.clone())),
+                    (Some(row), _) => (Op::Update, Some(row.changed(random))),
+                };
+                life.rows.push(after.clone());
+                if is_silent {
+                    life.silent.extend((before != after).then_some(second));
+                    continue;
+                }
+                // Nobody looked at a long value, since it did not change.
+                let unknown = op == Op::Update
+                    && random.u8(0..6) == 0
+                    && before.as_ref().map(|row| row.bio) == after.as_ref().map(|row| row.bio);
+                let images = [before.as_ref().filter(|_| op != Op::Snapshot), after.as_ref()];
+                let images = if op == Op::Access { [None, None] } else { images };
+                let made = entry(tenant, Some(name), &id, op, second, images, unknown, &rules);
+                if made.is_some() && op != Op::Access {
+                    life.tell(id, second, op, before, after, unknown);
+                }
+                world.entries.extend(made);
+            }
+        }
+        random.shuffle(&mut world.entries);
+        world
+    }
+}
+
+impl Life {
+    fn truncated(&mut self, second: i64) {
+        self.rows.push(None);
+        let id = format!("t{second}");
+        if self.thought.as_ref().is_some_and(|(_, row)| row.is_some()) {
+            let row = None;
+            self.told.push(Told { id: id.clone(), at: second, op: Op::Truncate, row, unknown: false, gap_after: None });
+        }
+        self.thought = Some((id, None));
+    }
+
+    fn tell(&mut self, id: String, at: i64, op: Op, before: Option<Row>, after: Option<Row>, unknown: bool) {
+        let found = if op == Op::Insert { None } else { before };
+        let gap_after = self.thought.as_ref().and_then(|(last, thought)| {
+            let fits = match (thought, &found) {
+                (None, None) => true,
+                // What one of them did not see, their digests leave out: they cannot be compared.
+                (Some((row, was_unknown)), Some(found)) => {
+                    *was_unknown != unknown || row.loud(unknown) == found.loud(unknown)
+                }
+                _ => false,
+            };
+            (!fits).then(|| last.clone())
+        });
+        self.thought = Some((id.clone(), after.clone().map(|row| (row, unknown))));
+        self.told.push(Told { id, at, op, row: after, unknown, gap_after });
+    }
+
+    fn at(&self, second: i64) -> Option<&Row> {
+        usize::try_from(second).ok().and_then(|second| self.rows.get(second)).and_then(Option::as_ref)
+    }
+}
+
+#[allow(clippy::too_many_arguments, reason = "one call for each line of a history")]
+fn entry(
+    tenant: &str,
+    record: Option<&str>,
+    id: &str,
+    op: Op,
+    second: i64,
+    images: [Option<&Row>; 2],
+    unknown: bool,
+    rules: &Rules,
+) -> Option<Arc<Entry>> {
+    let [before, after] = images.map(|row| row.map(|row| row.json(unknown)));
+    let event = ChangeEvent {
+        id: EventId { value: id.to_owned(), origin: IdOrigin::Event },
+        record: RecordKey {
+            tenant: tenant.to_owned(),
+            source: "s".to_owned(),
+            table: "t".to_owned(),
+            record_id: record.into_iter().map(str::to_owned).collect(),
+        },
+        op,
+        occurred_at: moment(second),
+        time_origin: TimeOrigin::Event,
+        position: None,
+        position_is_own: false,
+        transaction: None,
+        actor: None,
+        context: None,
+        asides: Vec::new(),
+        labels: None,
+        before: before.as_deref().map(Cow::Borrowed),
+        after: after.as_deref().map(Cow::Borrowed),
+        unknown: if unknown { vec!["/bio".parse().expect("a pointer")] } else { Vec::new() },
+        published_at: moment(second),
+    };
+    match keep(&event, rules, moment(SECONDS), 0).expect("images that are JSON") {
+        Kept::Entry(entry) => Some(Arc::from(*entry)),
+        _ => None,
+    }
+}
+
+fn query(tenant: &str, record: &str) -> RecordQuery {
+    RecordQuery {
+        tenant: tenant.to_owned(),
+        source: Some("s".to_owned()),
+        table: "t".to_owned(),
+        record_id: vec![record.to_owned()],
+    }
+}
+
+fn second(at: afterimage_event::Timestamp) -> i64 {
+    (at.as_micros() - moment(0).as_micros()) / 1_000_000
+}
+
+/// Worlds with and without silence, under each images policy that keeps values.
+async fn worlds(suite: &Suite, law: &str) -> Vec<(String, World, fastrand::Rng)> {
+    let mut worlds = Vec::new();
+    for round in 0..suite.random_rounds {
+        let seed = u64::try_from(round).unwrap_or(0) + 0x5EED;
+        let tenant = suite.tenant(&format!("{law} {seed}"));
+        let mut random = fastrand::Rng::with_seed(seed);
+        let images = if round % 2 == 0 { "changes" } else { "after" };
+        let world = World::random(&tenant, images, round % 4 < 2, &mut random);
+        suite.tell(&world.entries).await;
+        worlds.push((tenant, world, random));
+    }
+    worlds
+}
+
+async fn all<T>(limit: usize, order: Direction, page: impl AsyncFn(Listing) -> Page<T>) -> Vec<T> {
+    let mut listing = Listing { order, limit, ..Listing::default() };
+    let mut items = Vec::new();
+    loop {
+        let page = page(listing.clone()).await;
+        assert!(page.items.len() <= limit, "no more than asked for");
+        items.extend(page.items);
+        match page.next {
+            Some(next) => listing.cursor = Some(next),
+            None => return items,
+        }
+    }
+}
+
+/// Every state a record had, as its application knew it: in pages of any size, either way round.
+pub async fn states_are_those_the_record_had(suite: &Suite) {
+    for (tenant, world, mut random) in worlds(suite, "states").await {
+        let trail = suite.trail();
+        for (name, life) in RECORDS.iter().zip(&world.lives) {
+            let query = query(&tenant, name);
+            let mut first: Option<String> = None;
+            for order in DIRECTIONS {
+                let limit = random.usize(1..8);
+                let mut steps =
+                    all(limit, order, async |listing| trail.states(&query, &listing).await.expect("a page")).await;
+                if order == Direction::Descending {
+                    steps.reverse();
+                }
+                let shown = json(&steps);
+                assert_eq!(*first.get_or_insert_with(|| shown.clone()), shown, "{tenant} {name} {order:?} by {limit}");
+                check_steps(&trail, &query, life, &steps, &format!("{tenant} {name}")).await;
+            }
+        }
+        let records: Vec<_> = RECORDS.iter().rev().chain(["none"].iter()).map(|name| query(&tenant, name)).collect();
+        let at = moment(random.i64(0..SECONDS));
+        let together = trail.states_at(&records, at).await.expect("states");
+        for (query, found) in records.iter().zip(together) {
+            assert_eq!(query.record_id, found.record_id);
+            match trail.state(query, at).await {
+                Ok(view) => assert_eq!(found.state.as_ref().map(json), Some(json(&view))),
+                Err(error) => assert_eq!(found.reason, Some(error.to_string())),
+            }
+        }
+    }
+}
+
+async fn check_steps(trail: &Trail, query: &RecordQuery, life: &Life, steps: &[StateStep], place: &str) {
+    let ids: Vec<&str> = steps.iter().map(|step| step.id.as_str()).collect();
+    assert_eq!(ids, life.told.iter().map(|told| told.id.as_str()).collect::<Vec<_>>(), "{place}");
+    for (step, told) in steps.iter().zip(&life.told) {
+        let place = format!("{place} {}", told.id);
+        assert_eq!((step.op, second(step.occurred_at)), (told.op, told.at), "{place}");
+        let alone = trail.state(query, moment(told.at)).await;
+        let Some(view) = &step.state else {
+            assert_eq!(step.reason, alone.err().map(|error| error.to_string()).map(bare), "{place}");
+            assert!(life.silent.iter().any(|silent| *silent < told.at), "all was told: {place}");
+            continue;
+        };
+        assert_eq!(alone.ok().as_ref().map(json), Some(json(view)), "{place}");
+        assert_eq!(view.exists, Some(told.row.is_some()), "{place}");
+        if let (Some(row), false) = (&told.row, view.flags.contains(&Flag::Gap)) {
+            check_view(view, row, told, &place);
+        }
+    }
+}
+
+/// The reason within the message.
+fn bare(message: String) -> String {
+    message.strip_prefix("the state cannot be told: ").map(str::to_owned).unwrap_or(message)
+}
+
+/// What a state shows is true, and what it does not show is named.
+fn check_view(view: &StateView, row: &Row, told: &Told, place: &str) {
+    let state: Value = serde_json::from_str(view.state.as_ref().expect("a state").get()).expect("JSON");
+    let truth: Value = serde_json::from_str(&row.json(false)).expect("JSON");
+    let truth = truth.as_object().expect("an object");
+    assert!(!told.unknown || view.unknown == ["/bio"], "{place}");
+    assert_eq!(state.get("bio").is_none(), view.unknown == ["/bio"], "{place}: no stale value beside `unknown`");
+    assert_eq!(state.get("pin").and_then(Value::as_str), Some("***"), "{place}");
+    assert!(state.get("password").is_none(), "{place}");
+    let hidden = ["bio", "pin", "password", "seen", "list"];
+    for (name, value) in truth.iter().filter(|(name, _)| !hidden.contains(&name.as_str())) {
+        assert_eq!(state.get(name), Some(value), "{place} /{name}");
+    }
+    assert_eq!(state.pointer("/list/0/v"), truth["list"].pointer("/0/v"), "{place}");
+    assert_eq!(state.get("extra").is_some(), truth.contains_key("extra"), "{place}");
+}
+
+/// A patch, carried out on the record as it really was, leaves it as it really was then, but for what it says it leaves
+/// out. It refuses only what it must.
+pub async fn patches_lead_from_one_state_to_the_other(suite: &Suite) {
+    let (mut made, mut refused) = (0, 0);
+    for (tenant, world, mut random) in worlds(suite, "patches").await {
+        let trail = suite.trail();
+        for (name, life) in RECORDS.iter().zip(&world.lives) {
+            let query = query(&tenant, name);
+            for _ in 0..40 {
+                let (from, to) = (random.i64(0..SECONDS), random.i64(0..SECONDS));
+                let answer = match random.bool() {
+                    true => trail.diff(&query, moment(from), moment(to)).await,
+                    false => trail.revert(&query, moment(to)).await,
+                };
+                let from = answer.as_ref().map_or(from, |patch| second(patch.from).min(SECONDS - 1));
+                let place = format!("{tenant} {name} from {from} to {to}: {answer:?}");
+                match answer {
+                    Ok(patch) => {
+                        made += 1;
+                        // What happened past the audit nobody can patch; the gap question finds it.
+                        let last = from.max(to);
+                        if life.silent.iter().all(|silent| *silent > last) {
+                            check_patch(&patch, life.at(from), life.at(to), &place);
+                        }
+                    }
+                    Err(TrailError::PatchRefused { reason }) => {
+                        refused += 1;
+                        let named = ["`/pin`", "`/password`", "`/bio`"];
+                        assert!(named.iter().any(|pointer| reason.contains(pointer)), "{place}");
+                    }
+                    Err(TrailError::StateUnknown { .. }) => {
+                        assert!(!life.silent.is_empty(), "{place}");
+                    }
+                    Err(error) => panic!("{error}: {place}"),
+                }
+                if !must_refuse(life, from, to) && life.silent.is_empty() {
+                    let again = trail.diff(&query, moment(from), moment(to)).await;
+                    assert!(again.is_ok(), "{place}: {again:?}");
+                }
+            }
+        }
+    }
+    assert!(made > 20 * suite.random_rounds && refused > suite.random_rounds, "{made} made, {refused} refused");
+}
+
+/// Could the way from one time to the other lead over a value that the trail does not hold?
+fn must_refuse(life: &Life, from: i64, to: i64) -> bool {
+    if life.at(to).is_none() {
+        return false;
+    }
+    if life.at(from).is_none() {
+        return true;
+    }
+    let between: Vec<Option<&Row>> = (from.min(to)..=from.max(to)).map(|second| life.at(second)).collect();
+    between.windows(2).any(|pair| match (pair[0], pair[1]) {
+        (Some(a), Some(b)) => (a.pin, a.password, a.bio) != (b.pin, b.password, b.bio),
+        _ => true,
+    }) || life.told.iter().any(|told| told.unknown)
+}
+
+fn check_patch(patch: &PatchView, from: Option<&Row>, to: Option<&Row>, place: &str) {
+    let expected = match (from, to) {
+        (None, None) => RecordStep::Absent,
+        (None, Some(_)) => RecordStep::Create,
+        (Some(_), None) => RecordStep::Delete,
+        (Some(_), Some(_)) => RecordStep::None,
+    };
+    assert_eq!(patch.record, expected, "{place}");
+    let (Some(from), Some(to)) = (from, to) else { return };
+    let operations: json_patch::Patch = serde_json::from_str(patch.patch.get()).expect("a patch");
+    let mut document: Value = serde_json::from_str(&from.json(false)).expect("JSON");
+    // A revert tests what it takes for the present: what is written around a quiet value may be out of date.
+    let is_sure = patch.approximate.is_empty();
+    if json_patch::patch(&mut document, &operations).is_err() {
+        assert!(!is_sure, "{place}");
+        return;
+    }
+    let mut target: Value = serde_json::from_str(&to.json(false)).expect("JSON");
+    for pointer in patch.left_out.iter().chain(&patch.approximate) {
+        for value in [&mut document, &mut target] {
+            let (parent, name) = pointer.rsplit_once('/').expect("a pointer");
+            if let Some(Value::Object(members)) = value.pointer_mut(parent) {
+                members.remove(name);
+            }
+        }
+    }
+    let (document, target) = (document.to_string(), target.to_string());
+    let parse = |text| Raw::parse(text).expect("JSON");
+    assert!(equal(parse(&document), parse(&target)), "{document} is not {target}: {place}");
+}
+
+/// Gaps are there where something happened that nobody told, and nowhere else: of one record, and of its table.
+pub async fn gaps_are_where_something_was_not_told(suite: &Suite) {
+    let mut found = 0;
+    for (tenant, world, mut random) in worlds(suite, "gaps").await {
+        let trail = suite.trail();
+        let mut of_table: Vec<(i64, String, String)> = Vec::new();
+        for (name, life) in RECORDS.iter().zip(&world.lives) {
+            let query = query(&tenant, name);
+            let expected: Vec<(i64, String, String)> =
+                life.told.iter().filter_map(|told| Some((told.at, told.gap_after.clone()?, told.id.clone()))).collect();
+            for order in DIRECTIONS {
+                let gaps =
+                    all(random.usize(1..4), order, async |listing| trail.gaps(&query, &listing).await.expect("a page"))
+                        .await;
+                assert_eq!(shown(gaps, order), expected, "{tenant} {name}");
+            }
+            found += expected.len();
+            of_table.extend(expected);
+        }
+        of_table.sort();
+        let table = TableKey { tenant: tenant.clone(), source: "s".into(), table: "t".into() };
+        for order in DIRECTIONS {
+            let (from, limit) = (random.i64(0..SECONDS), random.usize(1..4));
+            let gaps = all(limit, order, async |listing| {
+                let listing = Listing { from: Some(moment(from)), ..listing };
+                trail.table_gaps(&table, &listing).await.expect("a page")
+            })
+            .await;
+            let mut gaps = shown(gaps, order);
+            gaps.sort();
+            let expected: Vec<_> = of_table.iter().filter(|(at, ..)| *at >= from).cloned().collect();
+            assert_eq!(gaps, expected, "{tenant} from {from}");
+        }
+    }
+    assert!(found > suite.random_rounds / 2, "{found} gaps");
+}
+
+fn shown(mut gaps: Vec<GapView>, order: Direction) -> Vec<(i64, String, String)> {
+    if order == Direction::Descending {
+        gaps.reverse();
+    }
+    assert!(gaps.iter().all(|gap| gap.certain), "nothing ties: {gaps:?}");
+    gaps.into_iter().map(|gap| (second(gap.before_at), gap.after_id.expect("an entry"), gap.before_id)).collect()
+}
