@@ -426,6 +426,16 @@ fn check_patch(patch: &PatchView, from: Option<&Row>, to: Option<&Row>, place: &
         assert!(!is_sure, "{place}");
         return;
     }
+    // What no state shows is left alone only where it did not change, and nothing is written that was to be left alone.
+    let hidden =
+        [("/pin", from.pin == to.pin), ("/password", from.password == to.password), ("/bio", from.bio == to.bio)];
+    for (pointer, is_same) in hidden {
+        assert!(is_same || !patch.left_out.iter().any(|left| left == pointer), "{pointer} did change: {place}");
+    }
+    let written = patch.patch.get();
+    for pointer in &patch.left_out {
+        assert!(!written.contains(&format!(r#""path":"{pointer}""#)), "{pointer} was to be left out: {place}");
+    }
     let mut target: Value = serde_json::from_str(&to.json(false)).expect("JSON");
     for pointer in patch.left_out.iter().chain(&patch.approximate) {
         for value in [&mut document, &mut target] {
