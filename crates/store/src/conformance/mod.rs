@@ -24,6 +24,7 @@ mod records;
 mod state;
 mod telling;
 mod walks;
+mod world;
 
 pub use identity::{
     a_corrected_replay_supersedes, an_event_published_again_is_one_entry, an_id_used_again_and_again_is_read_in_bounds,
