@@ -9,7 +9,6 @@ mod doctor;
 mod health;
 mod letters;
 mod output;
-mod record_id;
 mod render;
 mod signals;
 mod stores;

@@ -43,6 +43,7 @@ mod message;
 mod native;
 mod origin;
 mod record_id;
+mod record_text;
 mod refusal;
 mod sequin;
 mod sns;
@@ -59,6 +60,7 @@ pub use limits::{
 };
 pub use message::{DEFAULT_NAME, Message, NoRecordKeys, RecordKeys, Settings};
 pub use origin::{Origin, OriginError};
+pub use record_text::{RecordId, RecordIdError};
 pub use refusal::{Layer, Place, Problem, Refusal, Spot};
 pub use sns::{Control, ControlKind};
 pub use time::{Timestamp, TimestampError};

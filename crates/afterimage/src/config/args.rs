@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use afterimage_event::{Format, NAME_BYTES_MAX, Timestamp};
+use afterimage_event::{Format, NAME_BYTES_MAX, RecordId, Timestamp};
 use afterimage_store_cassandra::{Consistency, Replication};
 use afterimage_store_mongodb::Authentication;
 use afterimage_telemetry::{LogFilter, LogFormat};
@@ -13,7 +13,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::dlq::DlqArgs;
 use super::store::StoreKind;
 use super::units::{ByteSize, count, duration};
-use crate::record_id::RecordId;
 
 /// The audit trail for teams whose services run on AWS.
 ///
