@@ -5,12 +5,22 @@ pub(crate) mod dlq;
 mod doctor;
 mod migrate;
 mod questions;
+mod serve;
 mod worker;
 
 use std::process::ExitCode;
 
 use crate::config::{Config, Task};
 use crate::signals::Stop;
+
+/// What runs.
+const BUILD: afterimage_telemetry::Build = afterimage_telemetry::Build {
+    version: env!("CARGO_PKG_VERSION"),
+    revision: match option_env!("AFTERIMAGE_REVISION") {
+        Some(revision) => revision,
+        None => "unknown",
+    },
+};
 
 /// How a command ended well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +53,7 @@ impl From<Outcome> for ExitCode {
 pub(crate) async fn run(config: Config, stop: Stop) -> anyhow::Result<Outcome> {
     match config.task {
         Task::Worker(config) => worker::run(*config, stop).await,
+        Task::Serve(config) => serve::run(*config, stop).await,
         Task::Migrate(store) => migrate::run(&store).await,
         Task::Demo(args) => demo::run(&args, stop).await,
         Task::Doctor(doctor) => doctor::run(&doctor, &config.warnings).await,

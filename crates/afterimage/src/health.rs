@@ -1,23 +1,13 @@
-//! The page of a worker: is it alive, can it work, what has it done.
-//!
-//! | path | answer |
-//! |---|---|
-//! | `GET /healthz` | 200 while the process makes progress or waits for good reason, else 503: restart it |
-//! | `GET /readyz` | 200 while queue and store answer, else 503 with the reason: leave it alone |
-//! | `GET /metrics` | Prometheus text |
+//! The health page of a worker: is it alive, can it work, what has it done. See [`health_pages`].
 
 use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use afterimage_api::{Vitals, health_pages};
 use afterimage_consumer::{Health, Unhealthy};
 use afterimage_telemetry::Metrics;
 use anyhow::Context;
-use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -27,13 +17,6 @@ pub(crate) struct HealthPage {
     server: JoinHandle<std::io::Result<()>>,
 }
 
-/// What the page shows.
-#[derive(Clone)]
-struct Shown {
-    health: Arc<Health>,
-    metrics: Metrics,
-}
-
 impl HealthPage {
     /// Listens and serves.
     pub(crate) async fn start(listen: SocketAddr, health: Arc<Health>, metrics: Metrics) -> anyhow::Result<Self> {
@@ -41,12 +24,10 @@ impl HealthPage {
             .await
             .with_context(|| format!("cannot listen on {listen}; --listen names another address"))?;
         let address = listener.local_addr()?;
-        let router = Router::new()
-            .route("/healthz", get(healthz))
-            .route("/readyz", get(readyz))
-            .route("/metrics", get(metrics_text))
-            .with_state(Shown { health, metrics });
-        let server = tokio::spawn(axum::serve(listener, router).into_future());
+        let (live, ready) = (Arc::clone(&health), health);
+        let said = |verdict: Result<(), Unhealthy>| verdict.map_err(|reason| reason.to_string());
+        let vitals = Vitals::new(move || said(live.live()), move || said(ready.ready()));
+        let server = tokio::spawn(axum::serve(listener, health_pages(vitals, metrics)).into_future());
         Ok(Self { address, server })
     }
 
@@ -59,27 +40,5 @@ impl HealthPage {
 impl Drop for HealthPage {
     fn drop(&mut self) {
         self.server.abort();
-    }
-}
-
-async fn healthz(State(shown): State<Shown>) -> Response {
-    verdict(shown.health.live())
-}
-
-async fn readyz(State(shown): State<Shown>) -> Response {
-    verdict(shown.health.ready())
-}
-
-fn verdict(verdict: Result<(), Unhealthy>) -> Response {
-    match verdict {
-        Ok(()) => (StatusCode::OK, "ok\n").into_response(),
-        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
-    }
-}
-
-async fn metrics_text(State(shown): State<Shown>) -> Response {
-    match shown.metrics.encode() {
-        Ok(text) => ([(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)], text).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
 }

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
-    let is_service = matches!(config.task, Task::Worker(_));
+    let is_service = matches!(config.task, Task::Worker(_) | Task::Serve(_));
     match live(config) {
         Ok(outcome) => outcome.into(),
         Err(error) => {
@@ -60,7 +60,13 @@ fn live(config: Config) -> anyhow::Result<commands::Outcome> {
     }
     // One thread for everything that waits: a worker's messages go from task to task, and waking another thread for each
     // step costs a tenth of its CPU. Stores that block have threads of their own; more cores serve more replicas.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    //
+    // Answers are different: each is work of its own, and writing and compressing a large one must not hold up the others.
+    let mut runtime = match config.task {
+        Task::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = runtime.enable_all().build()?;
     let outcome = runtime.block_on(async {
         let stop = signals::Stop::on_signals()?;
         commands::run(config, stop).await
@@ -72,7 +78,7 @@ fn live(config: Config) -> anyhow::Result<commands::Outcome> {
 /// What is logged when nobody says it. Whoever asks a question wants its answer.
 fn default_filter(task: &Task) -> LogFilter {
     let text = match task {
-        Task::Worker(_) => "info",
+        Task::Worker(_) | Task::Serve(_) => "info",
         Task::Migrate(_) => "warn",
         Task::Demo(_) | Task::Doctor(_) | Task::History(..) | Task::State(..) | Task::Dlq(_) => "error",
     };

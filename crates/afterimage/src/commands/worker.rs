@@ -8,22 +8,13 @@ use afterimage_store::{Store, StoreError};
 use afterimage_telemetry::Metrics as Registry;
 use aws_sdk_sqs::config::Builder;
 
-use super::Outcome;
+use super::{BUILD, Outcome};
 use crate::aws::Aws;
 use crate::config::{StoreConfig, WorkerConfig};
 use crate::doctor::{Finding, Looker};
 use crate::health::HealthPage;
 use crate::signals::Stop;
 use crate::stores;
-
-/// What runs.
-const BUILD: afterimage_telemetry::Build = afterimage_telemetry::Build {
-    version: env!("CARGO_PKG_VERSION"),
-    revision: match option_env!("AFTERIMAGE_REVISION") {
-        Some(revision) => revision,
-        None => "unknown",
-    },
-};
 
 /// Between two attempts to prepare the store.
 const PREPARE_PAUSE: Duration = Duration::from_secs(5);
@@ -71,7 +62,7 @@ pub(super) async fn work(config: WorkerConfig, sqs: Builder, store: Arc<dyn Stor
         Arc::new(Pipeline::new(config.events, config.rules)),
         Metrics::register(registry.registry())?,
     )?;
-    let page = HealthPage::start(config.process.listen, worker.health(), registry).await?;
+    let page = HealthPage::start(config.listen, worker.health(), registry).await?;
     tracing::info!(worker = name, queue, listen = %page.address(), version = BUILD.version, "working");
 
     let end = tokio::select! {

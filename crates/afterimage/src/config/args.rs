@@ -45,7 +45,7 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, value_name = "FORMAT", default_value = "auto")]
     pub(crate) log_format: LogFormat,
     /// What is logged: off, error, warn, info, debug, trace, or directives such as `info,afterimage_consumer=debug`.
-    /// When not given: info for a worker, warn for migrate, error elsewhere.
+    /// When not given: info for worker and serve, warn for migrate, error elsewhere.
     #[arg(long, global = true, value_name = "LEVEL")]
     pub(crate) log_level: Option<LogFilter>,
 }
@@ -54,6 +54,8 @@ pub(crate) struct GlobalArgs {
 pub(crate) enum Command {
     /// Take change events from a queue and keep what changed.
     Worker(Box<WorkerArgs>),
+    /// Answer questions over HTTP: /v1, described at /docs.
+    Serve(Box<ServeArgs>),
     /// Make or update the store's schema; safe to run again, and from several machines at once.
     Migrate(Box<MigrateArgs>),
     /// Try it on this machine: a queue, a worker, a SQLite file, and a small shop that changes things.
@@ -78,6 +80,35 @@ pub(crate) struct WorkerArgs {
     pub(crate) store: StoreArgs,
     #[command(flatten)]
     pub(crate) process: ProcessArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+/// How questions are answered.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Service")]
+pub(crate) struct ServiceArgs {
+    #[command(flatten)]
+    pub(crate) life: LifeArgs,
+    /// Let whoever reaches the server read everything, also from other machines. Only where something else guards the
+    /// way to it.
+    #[arg(long, value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) anonymous: bool,
+    /// Longest wait for an answer; then the caller is told to ask about less.
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s")]
+    pub(crate) request_timeout: Duration,
+    /// Most questions answered at once; more are refused with 503.
+    #[arg(long, value_name = "COUNT", value_parser = count::<u32>(1..=10_000), default_value = "64")]
+    pub(crate) requests_max: u32,
+    /// Most exports at once, beside those.
+    #[arg(long, value_name = "COUNT", value_parser = count::<u32>(1..=1_000), default_value = "4")]
+    pub(crate) exports_max: u32,
 }
 
 /// Where messages come from, and how many are taken at once.
@@ -214,21 +245,30 @@ pub(crate) struct StoreArgs {
     pub(crate) mongodb_request_timeout: Duration,
 }
 
+/// Where a service is reached, and how it ends.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LifeArgs {
+    /// Address of /healthz, /readyz and /metrics, and for serve of the questions. When not given, 0.0.0.0:9464 for a
+    /// worker and 127.0.0.1:8080 for serve.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Time to finish after SIGTERM or SIGINT; then a worker gives back to the queue what is left, and serve cuts off
+    /// what it still answers. A second signal ends at once. Keep it below what the platform grants (Kubernetes:
+    /// terminationGracePeriodSeconds, 30 s).
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "25s")]
+    pub(crate) grace_period: Duration,
+}
+
 /// How the process runs and ends.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Process")]
 pub(crate) struct ProcessArgs {
-    /// Address of /healthz, /readyz and /metrics.
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9464")]
-    pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) life: LifeArgs,
     /// End when, for that long, receives came back empty, nothing is held and the queue's counts read 0; exits 3 if
     /// anything was dead-lettered.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) exit_when_idle: Option<Duration>,
-    /// Time to finish after SIGTERM or SIGINT; then what is left is given back to the queue. A second signal ends at
-    /// once. Keep it below what the platform grants (Kubernetes: terminationGracePeriodSeconds, 30 s).
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "25s")]
-    pub(crate) grace_period: Duration,
     /// Name in logs, dead letters and the arrival journal; unique among the workers that run now. Made from the host
     /// name and the process id when not given.
     #[arg(long, value_name = "NAME")]

@@ -6,6 +6,7 @@ mod dlq;
 mod file;
 mod mounts;
 mod rules;
+mod serve;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -20,9 +21,10 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser};
 
 pub(crate) use args::{Cli, DemoArgs, GlobalArgs, HistoryArgs, Order, ProcessArgs, RecordArgs, StateArgs};
-use args::{Command, StoreArgs, WorkerArgs};
+use args::{Command, ServeArgs, StoreArgs, WorkerArgs};
 pub(crate) use bad::BadConfig;
 pub(crate) use dlq::{By, DlqAction, DlqConfig, Redrive, Stored};
+pub(crate) use serve::ServeConfig;
 pub(crate) use store::StoreConfig;
 pub(crate) use units::show_duration;
 pub(crate) use worker::{DoctorConfig, WorkerConfig};
@@ -47,6 +49,7 @@ pub(crate) struct Config {
 #[derive(Debug)]
 pub(crate) enum Task {
     Worker(Box<WorkerConfig>),
+    Serve(Box<ServeConfig>),
     Migrate(StoreConfig),
     Demo(DemoArgs),
     Doctor(Box<DoctorConfig>),
@@ -87,6 +90,10 @@ pub(crate) fn load(argv: &[OsString]) -> Result<Config, Stop> {
         Command::Worker(args) => {
             let store = store(&args.store)?;
             Task::Worker(Box::new(WorkerConfig::new(*args, store, file.rules, &mut warnings)?))
+        }
+        Command::Serve(args) => {
+            let store = store(&args.store)?;
+            Task::Serve(Box::new(ServeConfig::new(&args, store)?))
         }
         Command::Migrate(args) => Task::Migrate(store(&args.store)?),
         Command::Demo(args) => Task::Demo(args),

@@ -1,5 +1,6 @@
 //! A worker's settings, checked against each other.
 
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use super::rules::{self, BlockKeys};
 use super::store::{StoreConfig, secret_file};
 use super::{BadConfig, ProcessArgs, WorkerArgs, show_duration};
 
+/// From other machines, too: probes and Prometheus come from there.
+const LISTEN_DEFAULT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 9464));
 /// What a lease needs beyond one store call: time to notice, and to extend or delete.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// A disk or a cluster under load may take so long, if the lease allows it.
@@ -34,6 +37,8 @@ pub(crate) struct WorkerConfig {
     /// When storing a group of entries takes longer, the store counts as out of order.
     pub(crate) append_timeout: Duration,
     pub(crate) process: ProcessArgs,
+    /// Where the health page is.
+    pub(crate) listen: SocketAddr,
 }
 
 /// A deployment to look at.
@@ -100,6 +105,7 @@ impl WorkerConfig {
             rules,
             store,
             append_timeout,
+            listen: args.process.life.listen.unwrap_or(LISTEN_DEFAULT),
             process: args.process,
         })
     }
@@ -170,11 +176,11 @@ fn check_times(args: &WorkerArgs, store: &StoreConfig, warnings: &mut Vec<String
             ),
         ));
     }
-    if args.process.grace_period <= call {
+    if args.process.life.grace_period <= call {
         warnings.push(format!(
             "--grace-period ({}) is not longer than {call_name} ({}): a store that is slow at shutdown cuts work off, \
              and its messages are delivered again",
-            show_duration(args.process.grace_period),
+            show_duration(args.process.life.grace_period),
             show_duration(call),
         ));
     }
@@ -192,7 +198,7 @@ fn limits(args: &WorkerArgs, store: &StoreConfig) -> Result<Limits, BadConfig> {
         bytes_max: usize::try_from(args.queue.memory_cap.0).unwrap_or(usize::MAX),
         pollers_max: args.queue.pollers_max as usize,
         lease: args.queue.visibility_timeout,
-        grace: args.process.grace_period,
+        grace: args.process.life.grace_period,
         exit_when_idle: args.process.exit_when_idle,
         has_dead_letter_queue: args.queue.dlq_url.is_some(),
         worker: worker_name(args.process.worker_name.as_deref())?,

@@ -1,0 +1,217 @@
+//! The questions: each an [`Operation`] and the function that puts it to the trail.
+
+use afterimage_event::DEFAULT_NAME;
+use afterimage_store::{BurstRule, FeedItem, Page, RecordState, TableKey};
+use axum::response::Response;
+use serde::Serialize;
+
+use crate::call::{Call, json};
+use crate::operation::{
+    AT, Answer, BACK_TO, BETWEEN, BURST, COUNT_BY, FILTER, Operation, PAGING, PERIOD, RECORDS, SCOPE, TABLE,
+};
+use crate::{Problem, ProblemKind};
+
+const OF_RECORD_PAGED: &[ProblemKind] =
+    &[ProblemKind::NoSuchRecord, ProblemKind::SeveralSources, ProblemKind::BadCursor];
+const OF_STATE: &[ProblemKind] = &[ProblemKind::NoSuchRecord, ProblemKind::SeveralSources, ProblemKind::StateUnknown];
+const OF_PATCH: &[ProblemKind] =
+    &[ProblemKind::NoSuchRecord, ProblemKind::SeveralSources, ProblemKind::StateUnknown, ProblemKind::PatchRefused];
+const PAGED: &[ProblemKind] = &[ProblemKind::BadCursor];
+
+pub(crate) static HISTORY: Operation = Operation {
+    id: "history",
+    path: "/v1/records/{table}/{id}/history",
+    summary: "The history of a record",
+    description: "Who changed it, when, from what to what. A walk from page to page returns every entry that was there when \
+                  it began exactly once, whatever arrives meanwhile.",
+    params: &[SCOPE, PERIOD, PAGING],
+    answer: Answer::Json("EntryPage"),
+    problems: OF_RECORD_PAGED,
+};
+
+pub(crate) async fn history(call: Call) -> Result<Response, Problem> {
+    json(&call.trail.history(&call.record()?, &call.query.listing()?).await?)
+}
+
+pub(crate) static STATE: Operation = Operation {
+    id: "state",
+    path: "/v1/records/{table}/{id}/state",
+    summary: "The record as it stood at a moment",
+    description: "After a delete `exists` is false and `state` the last one it had. `exists` is null where the trail cannot \
+                  tell; `flags` says why.",
+    params: &[SCOPE, AT],
+    answer: Answer::Json("State"),
+    problems: OF_STATE,
+};
+
+pub(crate) async fn state(call: Call) -> Result<Response, Problem> {
+    json(&call.trail.state(&call.record()?, call.query.time_or_now("at")?).await?)
+}
+
+pub(crate) static STATES: Operation = Operation {
+    id: "states",
+    path: "/v1/records/{table}/{id}/states",
+    summary: "Every state that a record had",
+    description: "One for each entry that made a state, with the entry that made it.",
+    params: &[SCOPE, PERIOD, PAGING],
+    answer: Answer::Json("StatePage"),
+    problems: OF_RECORD_PAGED,
+};
+
+pub(crate) async fn states(call: Call) -> Result<Response, Problem> {
+    json(&call.trail.states(&call.record()?, &call.query.listing()?).await?)
+}
+
+pub(crate) static DIFF: Operation = Operation {
+    id: "diff",
+    path: "/v1/records/{table}/{id}/diff",
+    summary: "What changed between two moments",
+    description: "RFC 6902, from the state at `from` to the state at `to`; `to` may be the earlier one.",
+    params: &[SCOPE, BETWEEN],
+    answer: Answer::Json("Patch"),
+    problems: OF_PATCH,
+};
+
+pub(crate) async fn diff(call: Call) -> Result<Response, Problem> {
+    let (from, to) = (call.query.time_required("from")?, call.query.time_required("to")?);
+    json(&call.trail.diff(&call.record()?, from, to).await?)
+}
+
+pub(crate) static REVERT: Operation = Operation {
+    id: "revert",
+    path: "/v1/records/{table}/{id}/revert",
+    summary: "How to undo what happened since",
+    description: "RFC 6902, from the state now to the state at `to`, with `test` operations in front. afterimage never writes \
+                  to the source; apply it there. Refused where it would touch what is redacted or unknown.",
+    params: &[SCOPE, BACK_TO],
+    answer: Answer::Json("Patch"),
+    problems: OF_PATCH,
+};
+
+pub(crate) async fn revert(call: Call) -> Result<Response, Problem> {
+    json(&call.trail.revert(&call.record()?, call.query.time_required("to")?).await?)
+}
+
+pub(crate) static RECORD_GAPS: Operation = Operation {
+    id: "recordGaps",
+    path: "/v1/records/{table}/{id}/gaps",
+    summary: "Changes of a record made past the audit",
+    description: "Places where the image a change started from is not the one that the last change left: somebody wrote past \
+                  the audit, or an event is missing.",
+    params: &[SCOPE, PERIOD, PAGING],
+    answer: Answer::Json("GapPage"),
+    problems: OF_RECORD_PAGED,
+};
+
+pub(crate) async fn record_gaps(call: Call) -> Result<Response, Problem> {
+    json(&call.trail.gaps(&call.record()?, &call.query.listing()?).await?)
+}
+
+pub(crate) static GAPS: Operation = Operation {
+    id: "gaps",
+    path: "/v1/gaps",
+    summary: "Changes of a table's records made past the audit",
+    description: "As for one record; those whose second entry lies in the period, by default the last 24 hours.",
+    params: &[TABLE, PERIOD, PAGING],
+    answer: Answer::Json("GapPage"),
+    problems: PAGED,
+};
+
+pub(crate) async fn gaps(call: Call) -> Result<Response, Problem> {
+    let query = &call.query;
+    let table = TableKey {
+        tenant: query.tenant(),
+        source: query.text("source").unwrap_or(DEFAULT_NAME).to_owned(),
+        table: query.text("table").unwrap_or_default().to_owned(),
+    };
+    json(&call.trail.table_gaps(&table, &query.listing()?).await?)
+}
+
+pub(crate) static CHANGES: Operation = Operation {
+    id: "changes",
+    path: "/v1/changes",
+    summary: "Changes by any of actor, table, operation, field, migration, request, transaction, source, time",
+    description: "Every parameter that is given must fit. Without a time: the last 24 hours. A page looks at no more than \
+                  10,000 rows of an index: it may be short, or empty, and yet not the last.",
+    params: &[FILTER, PERIOD, PAGING],
+    answer: Answer::Json("EntryPage"),
+    problems: PAGED,
+};
+
+pub(crate) async fn changes(call: Call) -> Result<Response, Problem> {
+    json(&call.trail.changes(&call.query.filter()?, &call.query.listing()?).await?)
+}
+
+pub(crate) static COUNTS: Operation = Operation {
+    id: "counts",
+    path: "/v1/counts",
+    summary: "How many, by table, operation, actor, field, hour",
+    description: "Each combination with its count, its first and its last entry, the most frequent first. Without a time: the \
+                  last 24 hours. Costs what the period holds.",
+    params: &[FILTER, PERIOD, COUNT_BY],
+    answer: Answer::Json("Counts"),
+    problems: &[],
+};
+
+pub(crate) async fn counts(call: Call) -> Result<Response, Problem> {
+    let query = &call.query;
+    json(&call.trail.counts(&query.filter()?, query.period()?, &query.dimensions("by")?).await?)
+}
+
+pub(crate) static BURSTS: Operation = Operation {
+    id: "bursts",
+    path: "/v1/bursts",
+    summary: "Bulk operations",
+    description: "Maximal runs in which every sliding window holds more entries than the threshold, the largest first. Without \
+                  a time: the last 24 hours. Costs what the period holds.",
+    params: &[FILTER, PERIOD, BURST],
+    answer: Answer::Json("Bursts"),
+    problems: &[],
+};
+
+pub(crate) async fn bursts(call: Call) -> Result<Response, Problem> {
+    let query = &call.query;
+    let rule = BurstRule {
+        window_micros: query.micros("window")?,
+        threshold: query.count("threshold")?,
+        by: query.dimensions("by")?,
+    };
+    json(&call.trail.bursts(&query.filter()?, query.period()?, &rule).await?)
+}
+
+pub(crate) static STATES_AT: Operation = Operation {
+    id: "statesAt",
+    path: "/v1/states",
+    summary: "Several records at one moment",
+    description: "In the order asked for. A record that cannot be told does not fail the others: its `reason` says why.",
+    params: &[RECORDS, AT],
+    answer: Answer::Json("RecordStates"),
+    problems: &[],
+};
+
+/// The records of a question about several; all of them, so there is no next page.
+#[derive(Serialize)]
+struct RecordStates {
+    items: Vec<RecordState>,
+    next: Option<String>,
+}
+
+pub(crate) async fn states_at(call: Call) -> Result<Response, Problem> {
+    let items = call.trail.states_at(&call.query.records()?, call.query.time_or_now("at")?).await?;
+    json(&RecordStates { items, next: None })
+}
+
+pub(crate) static FEED: Operation = Operation {
+    id: "feed",
+    path: "/v1/feed",
+    summary: "A readable feed",
+    description: "The entries of `/v1/changes` as sentences.",
+    params: &[FILTER, PERIOD, PAGING],
+    answer: Answer::Json("FeedPage"),
+    problems: PAGED,
+};
+
+pub(crate) async fn feed(call: Call) -> Result<Response, Problem> {
+    let page = call.trail.changes(&call.query.filter()?, &call.query.listing()?).await?;
+    json(&Page { items: page.items.iter().map(FeedItem::of).collect(), next: page.next })
+}
