@@ -58,18 +58,14 @@ pub(crate) struct Call {
     pub(crate) query: Query,
     pub(crate) stall_timeout: Duration,
     path: String,
-    permit: OwnedSemaphorePermit,
+    /// The right to be answered: it is given back with the call, for an export at the end of the stream.
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Call {
     /// The record that the path names.
     pub(crate) fn record(&self) -> Result<RecordQuery, Problem> {
         self.query.record(&self.path)
-    }
-
-    /// The right to be answered: whoever streams keeps it to the end of the stream.
-    pub(crate) fn into_permit(self) -> OwnedSemaphorePermit {
-        self.permit
     }
 }
 
@@ -114,7 +110,7 @@ impl Desk {
             query,
             stall_timeout: self.limits.stall_timeout,
             path: parts.uri.path().to_owned(),
-            permit,
+            _permit: permit,
         };
         if operation.is_of_record() {
             call.record()?;

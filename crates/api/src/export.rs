@@ -3,25 +3,27 @@
 use std::io;
 use std::time::Duration;
 
-use afterimage_store::{EntryView, Filter, LIMIT_MAX, Listing, Page, Trail};
+use afterimage_store::{EntryView, Export, ExportFormat, LIMIT_MAX, Listing};
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc::{Sender, channel};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::Problem;
 use crate::call::Call;
 use crate::operation::{Answer, EXPORT, FILTER, Operation, PERIOD};
+use crate::{Problem, ProblemKind};
 
 pub(crate) static EXPORT_ALL: Operation = Operation {
     id: "export",
     path: "/v1/export",
     summary: "Everything that fits, as NDJSON or CSV",
     description: "The entries of `/v1/changes` in one stream, whatever its length. Only a stream with its end line is whole: \
-                  NDJSON ends with `{\"end\":true,\"items\":n}`, CSV with a line `#end,n`. Without a time: the last 24 hours.",
+                  NDJSON ends with `{\"end\":true,\"items\":n}`, CSV with a record that begins `#end,n`. Without a time: the \
+                  last 24 hours.",
     params: &[EXPORT, FILTER, PERIOD],
     answer: Answer::Lines,
     problems: &[],
@@ -31,15 +33,41 @@ pub(crate) static EXPORT_ALL: Operation = Operation {
 type Chunk = (Bytes, bool);
 
 pub(crate) async fn export(call: Call) -> Result<Response, Problem> {
-    let query = &call.query;
-    let listing = Listing { limit: LIMIT_MAX, ..query.listing()? };
-    let export = Export { trail: call.trail.clone(), filter: query.filter()?, listing, items: 0 };
-    let stall_timeout = call.stall_timeout;
-    // Problems of the question itself come as problems, not as a stream that breaks off.
-    let first = export.page().await?;
-    let (sender, receiver) = tokio::sync::mpsc::channel::<Chunk>(1);
-    let permit = call.into_permit();
-    tokio::spawn(export.send(first, sender, stall_timeout, permit));
+    let format: ExportFormat = call.query.text("format").unwrap_or(ExportFormat::Ndjson.as_str()).parse().map_err(
+        |error: afterimage_store::ParseExportFormatError| Problem::parameter("format", format!("format: {error}")),
+    )?;
+    let listing = Listing { limit: LIMIT_MAX, ..call.query.listing()? };
+    let filter = call.query.filter()?;
+    let (sender, receiver) = channel::<Chunk>(1);
+    let (began, begun) = oneshot::channel();
+    tokio::spawn(async move {
+        let mut pages = call.trail.all_changes(filter, listing);
+        // Problems of the question itself come as problems, not as a stream that breaks off.
+        let first = match pages.next().await {
+            Ok(page) => page.unwrap_or_default(),
+            Err(error) => {
+                began.send(Err(Problem::from(error))).ok();
+                return;
+            }
+        };
+        if began.send(Ok(())).is_err() {
+            return;
+        }
+        let mut lines =
+            Lines { export: Export::entries(format), sender, stall: call.stall_timeout, text: String::new() };
+        lines.export.begin(&mut lines.text);
+        let mut page = first;
+        // Whoever stops reading, and a store that brings nothing more, must not keep others from exporting.
+        while lines.send(&page).await {
+            page = match timeout(call.stall_timeout, pages.next()).await {
+                Ok(Ok(Some(page))) => page,
+                Ok(Ok(None)) => return lines.end().await,
+                Ok(Err(error)) => return tracing::warn!(%error, "an export broke off"),
+                Err(_) => return tracing::warn!("an export broke off: the store brought nothing more in time"),
+            };
+        }
+    });
+    begun.await.map_err(|_| Problem::new(ProblemKind::Internal, "the export could not begin"))??;
     let lines = stream::unfold(Some(receiver), async |receiver| {
         let mut receiver = receiver?;
         match receiver.recv().await {
@@ -51,76 +79,37 @@ pub(crate) async fn export(call: Call) -> Result<Response, Problem> {
     });
     let mut response = Response::new(Body::from_stream(lines));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(NDJSON));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
 
-/// The media type of lines of JSON.
-pub(crate) const NDJSON: &str = "application/x-ndjson";
-
-/// An export on its way.
-struct Export {
-    trail: Trail,
-    filter: Filter,
-    listing: Listing,
-    items: u64,
+/// Lines on their way to the reader, a page at a time.
+struct Lines {
+    export: Export,
+    sender: Sender<Chunk>,
+    stall: Duration,
+    text: String,
 }
 
-impl Export {
-    async fn page(&self) -> Result<Page<EntryView>, Problem> {
-        Ok(self.trail.changes(&self.filter, &self.listing).await?)
+impl Lines {
+    /// Sends a page; is the reader still there?
+    async fn send(&mut self, page: &[EntryView]) -> bool {
+        for entry in page {
+            if let Err(error) = self.export.push(entry, &mut self.text) {
+                tracing::error!(%error, "an export broke off");
+                return false;
+            }
+        }
+        let bytes = std::mem::take(&mut self.text).into();
+        matches!(timeout(self.stall, self.sender.send((bytes, false))).await, Ok(Ok(())))
     }
 
-    /// Sends page after page, as fast as they are taken. Nobody who stops reading keeps others from exporting.
-    async fn send(
-        mut self,
-        first: Page<EntryView>,
-        sender: tokio::sync::mpsc::Sender<Chunk>,
-        stall_timeout: Duration,
-        _permit: OwnedSemaphorePermit,
-    ) {
-        let mut page = first;
-        loop {
-            let Some(bytes) = self.lines(&page) else { return };
-            let is_last = page.next.is_none();
-            match timeout(stall_timeout, sender.send((bytes, is_last))).await {
-                Ok(Ok(())) => {}
-                // The reader went away, or takes nothing.
-                Ok(Err(_)) | Err(_) => return,
-            }
-            if is_last {
-                return;
-            }
-            self.listing.cursor = page.next;
-            page = match timeout(stall_timeout, self.page()).await {
-                Ok(Ok(page)) => page,
-                Ok(Err(problem)) => {
-                    tracing::warn!(reason = problem.detail(), "an export broke off");
-                    return;
-                }
-                Err(_) => {
-                    tracing::warn!(reason = "the store brought nothing more in time", "an export broke off");
-                    return;
-                }
-            };
-        }
-    }
-
-    /// A page as lines; the end line behind the last.
-    fn lines(&mut self, page: &Page<EntryView>) -> Option<Bytes> {
-        let mut text = Vec::new();
-        for entry in &page.items {
-            if let Err(error) = serde_json::to_writer(&mut text, entry) {
-                tracing::error!(%error, "an entry cannot be written as JSON");
-                return None;
-            }
-            text.push(b'\n');
-            self.items += 1;
-        }
-        if page.next.is_none() {
-            text.extend_from_slice(format!("{{\"end\":true,\"items\":{}}}\n", self.items).as_bytes());
-        }
-        Some(text.into())
+    /// Sends the end line.
+    async fn end(self) {
+        let Self { export, sender, stall, mut text } = self;
+        export.end(&mut text);
+        // A reader that is gone needs no end.
+        timeout(stall, sender.send((text.into(), true))).await.ok();
     }
 }

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
+use afterimage_store::ExportFormat;
 use serde_json::{Map, Value, json};
 
-use crate::export::NDJSON;
 use crate::operation::{Answer, Kind, Operation, Param};
 use crate::{PROBLEM_JSON, ProblemKind};
 
@@ -119,7 +119,11 @@ fn schema(kind: Kind) -> Value {
 fn responses(operation: &Operation) -> Value {
     let good = match operation.answer {
         Answer::Json(name) => json!({ "application/json": { "schema": reference(name) } }),
-        Answer::Lines => json!({ NDJSON: { "schema": { "type": "string" } } }),
+        Answer::Lines => {
+            let lines =
+                |format: ExportFormat| (format.media_type().to_owned(), json!({ "schema": { "type": "string" } }));
+            Map::from_iter([ExportFormat::Ndjson, ExportFormat::Csv].map(lines)).into()
+        }
     };
     let mut responses = Map::from_iter([("200".to_owned(), json!({ "description": "The answer.", "content": good }))]);
     let mut by_status: BTreeMap<u16, Vec<ProblemKind>> = BTreeMap::new();

@@ -16,7 +16,10 @@ async fn a_request_brings_no_body_and_no_endless_url() {
     let pages = Pages::new().await;
     let with_body = Request::get("/v1/records/t/r/history").body(Body::from("{}")).unwrap();
     let answer = pages.ask(with_body).await;
-    assert_eq!((answer.status, &answer.json()["type"]), (StatusCode::PAYLOAD_TOO_LARGE, &"/docs#body-not-expected".into()));
+    assert_eq!(
+        (answer.status, &answer.json()["type"]),
+        (StatusCode::PAYLOAD_TOO_LARGE, &"/docs#body-not-expected".into())
+    );
     let url = format!("/v1/changes?actor={}", "x".repeat(20_000));
     let answer = pages.get(&url).await;
     assert_eq!((answer.status, &answer.json()["type"]), (StatusCode::URI_TOO_LONG, &"/docs#url-too-long".into()));
@@ -60,7 +63,8 @@ async fn an_answer_that_takes_too_long_is_given_up() {
 async fn a_request_keeps_its_id_or_gets_one() {
     let pages = Pages::new().await;
     let asked = async |id: &str| {
-        let request = Request::get("/v1/records/t/nobody/history").header("x-request-id", id).body(Body::empty()).unwrap();
+        let request =
+            Request::get("/v1/records/t/nobody/history").header("x-request-id", id).body(Body::empty()).unwrap();
         pages.ask(request).await.header("x-request-id").to_owned()
     };
     assert_eq!(asked("req-1").await, "req-1");
@@ -82,7 +86,8 @@ async fn a_name_of_elsewhere_does_not_read_the_trail_of_this_machine() {
 #[tokio::test]
 async fn answers_are_compressed_for_those_who_can_read_it() {
     let pages = Pages::new().await;
-    let request = Request::get("/v1/records/t/r/history").header("accept-encoding", "br, gzip").body(Body::empty()).unwrap();
+    let request =
+        Request::get("/v1/records/t/r/history").header("accept-encoding", "br, gzip").body(Body::empty()).unwrap();
     let answer = pages.ask(request).await;
     assert_eq!((answer.header("content-encoding"), answer.header("vary")), ("gzip", "accept-encoding"));
     assert_eq!(pages.get("/v1/records/t/r/history").await.header("content-encoding"), "");

@@ -37,7 +37,14 @@ async fn what_cannot_be_asked_is_named_with_what_to_do() {
         (history, "/v1/records/t/r/history?cursor=x", 400, "bad-cursor", "cursor", "start again"),
         (history, "/v1/records/t/nobody/history", 404, "no-such-record", "", "no entry"),
         (history, "/v1/records/t/both/history", 409, "several-sources", "source", "source="),
-        ("/v1/records/{table}/{id}/diff", "/v1/records/t/r/diff?from=2026-01-01", 400, "bad-parameter", "to", "must be given"),
+        (
+            "/v1/records/{table}/{id}/diff",
+            "/v1/records/t/r/diff?from=2026-01-01",
+            400,
+            "bad-parameter",
+            "to",
+            "must be given",
+        ),
         ("/v1/changes", "/v1/changes?op=insert,upsert", 400, "bad-parameter", "op", "insert, update"),
         ("/v1/changes", "/v1/changes?op=", 400, "bad-parameter", "op", "insert, update"),
         ("/v1/changes", &long, 400, "bad-parameter", "actor", "1024 bytes"),
@@ -78,7 +85,11 @@ async fn a_cursor_of_other_filters_is_refused() {
     for other in ["r/history?order=asc", "r/history?from=1970-01-01", "other/history?source=s", "r/history?source=s"] {
         let url = format!("/v1/records/t/{other}&cursor={cursor}");
         let answer = pages.get(&url).await;
-        assert_eq!((answer.status, &answer.json()["type"]), (StatusCode::BAD_REQUEST, &"/docs#bad-cursor".into()), "{url}");
+        assert_eq!(
+            (answer.status, &answer.json()["type"]),
+            (StatusCode::BAD_REQUEST, &"/docs#bad-cursor".into()),
+            "{url}"
+        );
     }
 }
 
@@ -87,7 +98,11 @@ async fn pages_that_are_not_there_and_methods_that_change_things_are_problems_to
     let pages = Pages::new().await;
     for url in ["/", "/v1", "/v2/changes", "/v1/records/t/r", "/v1/records/t/a/b/history", "/v1/changes/"] {
         let answer = pages.get(url).await;
-        assert_eq!((answer.status, &answer.json()["type"]), (StatusCode::NOT_FOUND, &"/docs#not-found".into()), "{url}");
+        assert_eq!(
+            (answer.status, &answer.json()["type"]),
+            (StatusCode::NOT_FOUND, &"/docs#not-found".into()),
+            "{url}"
+        );
     }
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "QUERY"] {
         let answer = pages.ask(Request::builder().method(method).uri("/v1/changes").body(Body::empty()).unwrap()).await;

@@ -9,23 +9,26 @@ use crate::document::promised;
 use crate::schema::faults;
 use crate::support::Pages;
 
-const DAY: &str = "from=1970-01-01&to=1970-01-02";
+const DAY: &str = "from=2026-01-01&to=2026-01-02";
 
 /// The route and a question of it that has an answer.
 fn asked() -> Vec<(&'static str, String)> {
     let record = |rest: &str| format!("/v1/records/t/r/{rest}");
     vec![
         ("/v1/records/{table}/{id}/history", record("history")),
-        ("/v1/records/{table}/{id}/state", record("state?at=1970-01-01T00:00:25Z")),
+        ("/v1/records/{table}/{id}/state", record("state?at=2026-01-01T00:00:25Z")),
         ("/v1/records/{table}/{id}/states", record("states")),
-        ("/v1/records/{table}/{id}/diff", record("diff?from=1970-01-01T00:00:10Z&to=1970-01-01T00:00:30Z")),
-        ("/v1/records/{table}/{id}/revert", record("revert?to=1970-01-01T00:00:10Z")),
+        ("/v1/records/{table}/{id}/diff", record("diff?from=2026-01-01T00:00:10Z&to=2026-01-01T00:00:30Z")),
+        ("/v1/records/{table}/{id}/revert", record("revert?to=2026-01-01T00:00:10Z")),
         ("/v1/records/{table}/{id}/gaps", record("gaps")),
         ("/v1/gaps", format!("/v1/gaps?source=s&table=t&{DAY}")),
         ("/v1/changes", format!("/v1/changes?op=insert,update&op=delete&{DAY}")),
         ("/v1/counts", format!("/v1/counts?by=table,op&by=actor&{DAY}")),
         ("/v1/bursts", format!("/v1/bursts?window=1h&threshold=2&{DAY}")),
-        ("/v1/states", "/v1/states?record=s/t/r&record=t/both&record=t%252F%25C3%25BC/a%252Cb,50%2525&at=1970-01-02".into()),
+        (
+            "/v1/states",
+            "/v1/states?record=s/t/r&record=t/both&record=t%252F%25C3%25BC/a%252Cb,50%2525&at=2026-01-02".into(),
+        ),
         ("/v1/feed", format!("/v1/feed?{DAY}")),
         ("/v1/export", format!("/v1/export?{DAY}")),
     ]
@@ -41,7 +44,8 @@ async fn every_route_of_the_document_answers_in_its_documented_shape() {
         let answer = pages.get(&url).await;
         assert_eq!(answer.status, StatusCode::OK, "{url}: {}", answer.text);
         let media_type = answer.header("content-type").to_owned();
-        let schema = promised(&document, path, answer.status, &media_type).unwrap_or_else(|| panic!("{path} {media_type}"));
+        let schema =
+            promised(&document, path, answer.status, &media_type).unwrap_or_else(|| panic!("{path} {media_type}"));
         if media_type == "application/json" {
             assert_eq!(faults(&document, schema, &answer.json()), [""; 0], "{url}: {}", answer.text);
         }
@@ -58,7 +62,7 @@ async fn a_history_is_asked_in_parts_and_either_way_round() {
     let asked = async |query: &str| pages.get(&format!("/v1/records/t/r/history?{query}")).await.json();
     assert_eq!(ids(&asked("").await), ["e4", "e3", "e2", "e1"]);
     assert_eq!(ids(&asked("order=asc").await), ["e1", "e2", "e3", "e4"]);
-    let from_to = "from=1970-01-01T00:00:20Z&to=1970-01-01T01:00:40%2B01:00";
+    let from_to = "from=2026-01-01T00:00:20Z&to=2026-01-01T01:00:40%2B01:00";
     assert_eq!(ids(&asked(from_to).await), ["e3", "e2"]);
 
     let first = asked("limit=3").await;
@@ -71,10 +75,10 @@ async fn a_history_is_asked_in_parts_and_either_way_round() {
 async fn a_date_is_its_first_moment_and_at_includes_what_happened_then() {
     let pages = Pages::new().await;
     let state = async |at: &str| pages.get(&format!("/v1/records/t/r/state?at={at}")).await.json();
-    assert_eq!(state("1970-01-01").await["exists"], false);
-    assert_eq!(state("1970-01-01T00:00:10Z").await["state"], json!({ "status": "new", "n": 1 }));
-    assert_eq!(state("1970-01-01T00:00:09.999999Z").await["exists"], false);
-    let dead = state("1970-01-02").await;
+    assert_eq!(state("2026-01-01").await["exists"], false);
+    assert_eq!(state("2026-01-01T00:00:10Z").await["state"], json!({ "status": "new", "n": 1 }));
+    assert_eq!(state("2026-01-01T00:00:09.999999Z").await["exists"], false);
+    let dead = state("2026-01-02").await;
     assert_eq!((&dead["exists"], &dead["state"]["status"]), (&json!(false), &json!("sent")));
 }
 
@@ -86,6 +90,15 @@ async fn ids_of_several_odd_parts_are_found() {
         let answer = pages.get(&url).await.json();
         assert_eq!(answer["items"][0]["record_id"], json!(["a,b", "50%"]), "{url}");
     }
+}
+
+#[tokio::test]
+async fn an_export_as_csv_has_a_header_and_an_end() {
+    let export = Pages::new().await.get(&format!("/v1/export?format=csv&{DAY}")).await;
+    assert!(export.header("content-type").starts_with("text/csv"));
+    let lines: Vec<_> = export.text.lines().collect();
+    assert_eq!(lines.len(), 1 + 7 + 1, "{}", export.text);
+    assert!(lines[0].starts_with("id,tenant,source,") && lines[8].starts_with("#end,7,"), "{}", export.text);
 }
 
 #[tokio::test]

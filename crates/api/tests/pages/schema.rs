@@ -42,7 +42,9 @@ fn look(document: &Value, schema: &Value, value: &Value, place: &str, found: &mu
     {
         found.push(format!("{place}: {value} is none of {names:?}"));
     }
-    if schema["format"] == "date-time" && value.as_str().is_some_and(|text| text.parse::<afterimage_event::Timestamp>().is_err()) {
+    if schema["format"] == "date-time"
+        && value.as_str().is_some_and(|text| text.parse::<afterimage_event::Timestamp>().is_err())
+    {
         found.push(format!("{place}: {value} is no time"));
     }
     for item in value.as_array().into_iter().flatten() {
