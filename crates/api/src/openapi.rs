@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use afterimage_event::NAME_BYTES_MAX;
 use afterimage_store::ExportFormat;
 use serde_json::{Map, Value, json};
 
-use crate::operation::{Answer, Kind, Operation, Param};
+use crate::operation::{Answer, Kind, Operation, Param, RECORD_ID_BYTES_MAX};
 use crate::{PROBLEM_JSON, ProblemKind};
 
 const SCHEMAS: &str = include_str!("schemas.json");
@@ -56,12 +57,12 @@ fn described(operation: &Operation) -> Value {
     if operation.is_of_record() {
         parameters.push(json!({
             "name": "table", "in": "path", "required": true, "description": "The table.",
-            "schema": { "type": "string", "minLength": 1, "maxLength": 64 }, "example": "users",
+            "schema": { "type": "string", "minLength": 1, "maxLength": NAME_BYTES_MAX }, "example": "users",
         }));
         parameters.push(json!({
             "name": "id", "in": "path", "required": true,
             "description": "The record's id; of several parts, joined by commas, each part percent-encoded by itself.",
-            "schema": { "type": "string", "minLength": 1, "maxLength": 64 }, "example": "u1",
+            "schema": { "type": "string", "minLength": 1, "maxLength": RECORD_ID_BYTES_MAX }, "example": "u1",
         }));
     }
     parameters.extend(operation.query().map(parameter));
@@ -88,21 +89,20 @@ fn parameter(param: &Param) -> Value {
 
 fn schema(kind: Kind) -> Value {
     match kind {
-        // Bytes cannot be said in JSON Schema: four of them are one character at most.
+        // Bytes cannot be said in JSON Schema; so many characters are at least so many bytes.
         Kind::Text { bytes_max } => {
-            json!({ "type": "string", "minLength": 1, "maxLength": bytes_max / 4, "pattern": "^[^\\u0000]+$" })
+            json!({ "type": "string", "minLength": 1, "maxLength": bytes_max, "pattern": "^[^\\u0000]+$" })
         }
         Kind::Time => json!({ "type": "string", "anyOf": [{ "format": "date-time" }, { "format": "date" }] }),
         Kind::Count { min, max, default } => {
             json!({ "type": "integer", "minimum": min, "maximum": max, "default": default })
         }
         Kind::Duration { default } => {
-            json!({ "type": "string", "pattern": "^[1-9][0-9]{0,3}(ms|s|m)$|^[1-9][0-9]?h$|^[1-9]d$", "default": default })
+            json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$", "default": default })
         }
         Kind::Choice { names, default } => json!({ "type": "string", "enum": names, "default": default }),
         Kind::Choices { names, default } => {
-            let mut list =
-                json!({ "type": "array", "items": { "type": "string", "enum": names }, "uniqueItems": true });
+            let mut list = json!({ "type": "array", "items": { "type": "string", "enum": names } });
             if !default.is_empty() {
                 list["default"] = json!(default);
             }
@@ -110,7 +110,7 @@ fn schema(kind: Kind) -> Value {
         }
         Kind::Records { items_max } => json!({
             "type": "array", "minItems": 1, "maxItems": items_max,
-            "items": { "type": "string", "pattern": "^([A-Za-z0-9_.-]{1,64}/)?[A-Za-z0-9_.-]{1,64}/[A-Za-z0-9_.,-]{1,64}$" },
+            "items": { "type": "string", "pattern": "^[^/]+/[^/]+(/[^/]+)?$" },
         }),
     }
 }

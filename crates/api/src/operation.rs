@@ -114,6 +114,9 @@ impl Operation {
 const NAME: Kind = Kind::Text { bytes_max: NAME_BYTES_MAX };
 const ID: Kind = Kind::Text { bytes_max: ID_BYTES_MAX };
 
+/// Longest record id, its parts and the commas between them, as they are when decoded.
+pub(crate) const RECORD_ID_BYTES_MAX: usize = 4_096;
+
 /// Longest cursor: it holds a source and an event id, encoded.
 const CURSOR_BYTES_MAX: usize = 4_096;
 

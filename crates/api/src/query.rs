@@ -8,7 +8,7 @@ use afterimage_event::{DEFAULT_NAME, NAME_BYTES_MAX, RECORD_ID_PARTS_MAX, Record
 use afterimage_store::{Dimension, Direction, Filter, Listing, Period, RecordQuery};
 use percent_encoding::percent_decode_str;
 
-use crate::operation::{Kind, Operation, Param, WINDOW_MAX, WINDOW_MIN};
+use crate::operation::{Kind, Operation, Param, RECORD_ID_BYTES_MAX, WINDOW_MAX, WINDOW_MIN};
 use crate::{Problem, ProblemKind};
 
 /// Most parameters of a request: as many records as may be asked for at once, and all others.
@@ -190,9 +190,11 @@ impl Query {
 
     fn one_of_records(&self, text: &str) -> Result<RecordQuery, Problem> {
         let named = |problem: &str| Problem::parameter("record", format!("record: {problem}"));
-        let mut parts = text.rsplitn(3, '/');
-        let (Some(id), Some(table), source) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(named("expected source/table/id or table/id"));
+        let parts: Vec<&str> = text.split('/').collect();
+        let (source, table, id) = match parts[..] {
+            [source, table, id] if !id.is_empty() => (Some(source), table, id),
+            [table, id] if !id.is_empty() => (None, table, id),
+            _ => return Err(named("expected source/table/id or table/id; a slash within a part is written %2F")),
         };
         let (table, record_id) = record_parts(table, id).map_err(|problem| named(problem.detail()))?;
         let source = source.map(|source| name("source", source)).transpose();
@@ -204,8 +206,10 @@ impl Query {
 fn record_parts(table: &str, id: &str) -> Result<(String, Vec<String>), Problem> {
     let table = name("table", table)?;
     let RecordId(parts) = id.parse().map_err(|error| Problem::parameter("id", format!("id: {error}")))?;
-    if parts.len() > RECORD_ID_PARTS_MAX {
-        return Err(Problem::parameter("id", format!("id: more than {RECORD_ID_PARTS_MAX} parts")));
+    let bytes = parts.iter().map(|part| part.len() + 1).sum::<usize>();
+    if parts.len() > RECORD_ID_PARTS_MAX || bytes > RECORD_ID_BYTES_MAX + 1 {
+        let expected = format!("id: at most {RECORD_ID_PARTS_MAX} parts, {RECORD_ID_BYTES_MAX} bytes together");
+        return Err(Problem::parameter("id", expected));
     }
     Ok((table, parts))
 }
