@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -77,7 +77,8 @@ pub(crate) async fn export(call: Call) -> Result<Response, Problem> {
             None => Some((Err(io::Error::other("the export broke off")), None)),
         }
     });
-    let mut response = Response::new(Body::from_stream(lines));
+    // Compression asks once more after the end.
+    let mut response = Response::new(Body::from_stream(lines.fuse()));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -100,6 +101,10 @@ impl Lines {
                 tracing::error!(%error, "an export broke off");
                 return false;
             }
+        }
+        // A page may be empty and yet not the last.
+        if self.text.is_empty() {
+            return true;
         }
         let bytes = std::mem::take(&mut self.text).into();
         matches!(timeout(self.stall, self.sender.send((bytes, false))).await, Ok(Ok(())))

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
 
 use crate::document::promised;
@@ -90,6 +91,14 @@ async fn ids_of_several_odd_parts_are_found() {
         let answer = pages.get(&url).await.json();
         assert_eq!(answer["items"][0]["record_id"], json!(["a,b", "50%"]), "{url}");
     }
+}
+
+#[tokio::test]
+async fn an_export_of_nothing_is_whole_also_when_compressed() {
+    let request = Request::get("/v1/export?from=2000-01-01&to=2000-01-01").header("accept-encoding", "gzip");
+    let export = Pages::new().await.ask(request.body(Body::empty()).unwrap()).await;
+    assert_eq!((export.status, export.header("content-encoding")), (StatusCode::OK, "gzip"));
+    assert!(!export.text.is_empty());
 }
 
 #[tokio::test]
