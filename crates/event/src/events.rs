@@ -8,7 +8,7 @@ use crate::delivery::Delivery;
 use crate::fields::Fields;
 use crate::list::Element;
 use crate::refusal::{Fault, Layer, Place, Problem, Refusal, Spot};
-use crate::{ChangeEvent, Format, detect, native, sequin};
+use crate::{ChangeEvent, Format, OWN_SOURCE, detect, native, sequin};
 
 /// The events of a message in order, each read when it is asked for: a message of many is never in memory as a whole.
 #[derive(Debug)]
@@ -64,6 +64,11 @@ impl<'a> Events<'a> {
             Format::Sns => Err(Fault::new(["Type"], Problem::BadValue("Notification or a confirmation"))),
             other => Err(Fault::whole(Problem::NotSupported(other))),
         };
+        // Here, where all formats pass.
+        let event = event.and_then(|event| match event.record.source.as_str() {
+            OWN_SOURCE => Err(Fault::whole(Problem::ReservedSource)),
+            _ => Ok(event),
+        });
         event.map_err(|fault| self.refusal(Some(format), index, fault))
     }
 

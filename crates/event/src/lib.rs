@@ -6,6 +6,8 @@
 //!
 //! Read are the native event, v0 and v1, and Sequin change messages. Other formats are recognised and refused by name.
 //!
+//! The source [`OWN_SOURCE`] is the trail's own: an event that claims it, in whatever format, is refused.
+//!
 //! Nothing that was sent is lost: what no field of the event takes is kept in its context, under `extra`.
 //!
 //! ```
@@ -56,7 +58,8 @@ pub use decode::{Contents, Layers, decode};
 pub use events::Events;
 pub use format::{Format, ParseFormatError};
 pub use limits::{
-    ID_BYTES_MAX, LAYERS_MAX, Limits, MEMBERS_MAX, NAME_BYTES_MAX, NESTING_MAX, RECORD_ID_PARTS_MAX, UNKNOWN_MAX,
+    ID_BYTES_MAX, LAYERS_MAX, Limits, MEMBERS_MAX, NAME_BYTES_MAX, NESTING_MAX, OWN_SOURCE, RECORD_ID_PARTS_MAX,
+    UNKNOWN_MAX,
 };
 pub use message::{DEFAULT_NAME, Message, NoRecordKeys, RecordKeys, Settings};
 pub use origin::{Origin, OriginError};

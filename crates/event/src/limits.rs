@@ -6,6 +6,10 @@ pub const ID_BYTES_MAX: usize = 1_024;
 /// Longest tenant, source or table, in bytes.
 pub const NAME_BYTES_MAX: usize = 256;
 
+/// The source of entries that the trail writes of itself (who asked it what). No event may name it: what stands there
+/// would otherwise be anybody's word.
+pub const OWN_SOURCE: &str = "afterimage";
+
 /// Most parts of a record id. `PostgreSQL`, `MySQL` and SQL Server allow 32 columns in a key or less.
 pub const RECORD_ID_PARTS_MAX: usize = 32;
 

@@ -6,7 +6,7 @@ use std::fmt;
 use afterimage_json::{ErrorKind, Pointer};
 
 use crate::Format;
-use crate::limits::{LAYERS_MAX, MEMBERS_MAX, NESTING_MAX};
+use crate::limits::{LAYERS_MAX, MEMBERS_MAX, NESTING_MAX, OWN_SOURCE};
 
 /// A message, or one event of it, that cannot be understood: what it was taken for, where, and what was expected.
 ///
@@ -195,6 +195,9 @@ pub enum Problem {
     /// The operation needs an image that is not there.
     #[error("expected {0}")]
     MissingImage(&'static str),
+    /// The source is the trail's own.
+    #[error("expected another source: {OWN_SOURCE} is the trail's own, for entries that say who asked it what")]
+    ReservedSource,
     /// Nothing names the record.
     #[error("expected a record id: {0}")]
     MissingRecordId(Cow<'static, str>),
@@ -202,7 +205,7 @@ pub enum Problem {
 
 impl Problem {
     /// Every value of [`code`](Self::code).
-    pub const CODES: [&'static str; 19] = [
+    pub const CODES: [&'static str; 20] = [
         "not_json",
         "duplicate_key",
         "too_deep",
@@ -221,6 +224,7 @@ impl Problem {
         "empty",
         "contradiction",
         "missing_image",
+        "reserved_source",
         "missing_record_id",
     ];
 
@@ -246,6 +250,7 @@ impl Problem {
             Self::Empty => "empty",
             Self::Contradiction => "contradiction",
             Self::MissingImage(_) => "missing_image",
+            Self::ReservedSource => "reserved_source",
             Self::MissingRecordId(_) => "missing_record_id",
         }
     }

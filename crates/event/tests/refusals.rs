@@ -141,6 +141,9 @@ fn table() -> Vec<(String, Option<Format>, Spot, &'static str)> {
         (r#"{"tableName":"t","operation":"access"}"#.to_owned(), Some(Format::Native), at(""), "missing_record_id"),
         (r#"{"tableName":"t","operation":"update"}"#.to_owned(), Some(Format::Native), at(""), "missing_image"),
         native_at("operation", "\"insert\"", "", "unused"),
+        native_at("source", r#""afterimage""#, "", "reserved_source"),
+        native_at("source", r#""\u0061fterimage""#, "", "reserved_source"),
+        sequin_at("database_name", r#""afterimage""#, "", "reserved_source"),
         sequin_at("table_name", "null", "/metadata/table_name", "missing"),
         sequin_at("table_name", "[]", "/metadata/table_name", "wrong_type"),
         sequin_at("table_schema", &quoted(NAME_BYTES_MAX), "/metadata/table_name", "too_long"),
@@ -266,6 +269,32 @@ fn a_pinned_format_is_not_guessed() {
     let body = native("specversion", "\"1.0\"").replacen('{', r#"{"id":"1","source":"s","type":"t","#, 1);
     assert_eq!(refusal_of(&body, &Settings::default()).format, Some(Format::CloudEvents));
     read(&message(&body), &pinned(Format::Native), |events| assert!(events.unwrap()[0].is_ok()));
+}
+
+#[test]
+fn the_source_of_the_trail_itself_is_claimed_by_no_event_however_it_comes() {
+    for (settings, body) in [
+        (Settings::default(), native("source", "\"afterimage\"")),
+        (Settings { source: "afterimage".to_owned(), ..Settings::default() }, native("v", "1")),
+        (Settings { source: "afterimage".to_owned(), ..Settings::default() }, sequin("commit_idx", "1")),
+        (Settings { format: Some(Format::Native), ..Settings::default() }, native("source", "\"afterimage\"")),
+    ] {
+        let packed = sns("Message", &json!(body).to_string());
+        let among = format!("[{},{body}]", native("source", "\"billing\""));
+        for text in [body.clone(), json!(body).to_string(), packed] {
+            assert_eq!(refusal_of(&text, &settings).code(), "reserved_source", "{text}");
+        }
+        read(&message(&among), &settings, |events| {
+            let events = events.unwrap();
+            assert_eq!(events[1].as_ref().unwrap_err().code(), "reserved_source");
+            assert!(events[0].is_ok());
+        });
+    }
+    // Another name is another source, however alike.
+    for source in ["Afterimage", "afterimage-doctor", "afterimage "] {
+        let body = native("source", &json!(source).to_string());
+        read(&message(&body), &Settings::default(), |events| assert!(events.unwrap()[0].is_ok(), "{source}"));
+    }
 }
 
 struct Keys(Vec<Pointer>);

@@ -289,8 +289,8 @@ pub(crate) struct DoctorArgs {
     /// anyway.
     #[arg(long, value_name = "ARN", value_parser = topic_arn)]
     pub(crate) topic: Vec<String>,
-    /// Publish an event of operation access (source afterimage, table doctor) to the first topic, or to the queue where
-    /// there is none, and wait so long for a worker to store it.
+    /// Publish an event of operation access (source afterimage-doctor, table doctor) to the first topic, or to the queue
+    /// where there is none, and wait so long for a worker to store it.
     #[arg(long, value_name = "DURATION", value_parser = duration, num_args = 0..=1, default_missing_value = "60s")]
     pub(crate) probe: Option<Duration>,
     /// Print JSON instead of a table.

@@ -132,3 +132,12 @@ fn what_is_wrong_in_a_file_is_named_with_its_line() {
         assert_eq!(file::parse("f", text, &all_args()).unwrap_err().to_string(), expected, "{text}");
     }
 }
+
+#[test]
+fn the_source_of_the_trail_itself_is_no_source_of_a_queue() {
+    let argv = ["afterimage", "worker", "--queue-url=http://q/1/a", "--store=sqlite", "--source=afterimage"];
+    let refused = super::load(&argv.map(Into::into)).unwrap_err();
+    assert!(
+        matches!(refused, super::Stop::Bad(bad) if bad.to_string().contains("--source: afterimage is the trail's own"))
+    );
+}

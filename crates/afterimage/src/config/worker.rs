@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use afterimage_consumer::{Limits, QueueKind};
 use afterimage_diff::{DigestKey, RuleBlock, Rules};
-use afterimage_event::{DEFAULT_NAME, Settings};
+use afterimage_event::{DEFAULT_NAME, OWN_SOURCE, Settings};
 
 use super::args::{DoctorArgs, EventArgs};
 use super::rules::{self, BlockKeys};
@@ -122,6 +122,10 @@ pub(super) fn reading(
             .map_err(|error| BadConfig::at("--digest-key-file", error))?,
         None => DigestKey::published(),
     };
+    if args.scope.source.as_deref() == Some(OWN_SOURCE) {
+        let problem = format!("{OWN_SOURCE} is the trail's own source: every event without one would be refused");
+        return Err(BadConfig::at("--source", problem));
+    }
     let events = Settings {
         format: args.format,
         source: args.scope.source.unwrap_or_else(|| DEFAULT_NAME.to_owned()),

@@ -8,8 +8,8 @@ use afterimage_store::Lookup;
 
 use super::finding::Finding;
 
-/// Under which source, table and actor the probe stands in the trail.
-const SOURCE: &str = "afterimage";
+/// Under which source, table and actor the probe stands in the trail. Not the trail's own source, which no event may name.
+const SOURCE: &str = "afterimage-doctor";
 const TABLE: &str = "doctor";
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(250);

@@ -25,8 +25,7 @@ pub struct Filter {
     pub migration: Option<String>,
 }
 
-/// The source of entries that the trail writes of itself: who asked it what.
-pub const OWN_SOURCE: &str = "afterimage";
+pub use afterimage_event::OWN_SOURCE;
 
 /// Where neither is given: the last 24 hours. Where only `to` is given: the 24 hours before it.
 pub const PERIOD_DEFAULT_MICROS: i64 = 24 * 3_600 * 1_000_000;
