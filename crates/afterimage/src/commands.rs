@@ -6,6 +6,7 @@ mod doctor;
 mod migrate;
 mod questions;
 mod serve;
+mod token;
 mod worker;
 
 use std::process::ExitCode;
@@ -60,5 +61,6 @@ pub(crate) async fn run(config: Config, stop: Stop) -> anyhow::Result<Outcome> {
         Task::History(args, store) => questions::history(&args, &store).await,
         Task::State(args, store) => questions::state(&args, &store).await,
         Task::Dlq(config) => dlq::run(*config, stop).await,
+        Task::NewToken(args) => token::new(&args),
     }
 }

@@ -80,7 +80,9 @@ fn default_filter(task: &Task) -> LogFilter {
     let text = match task {
         Task::Worker(_) | Task::Serve(_) => "info",
         Task::Migrate(_) => "warn",
-        Task::Demo(_) | Task::Doctor(_) | Task::History(..) | Task::State(..) | Task::Dlq(_) => "error",
+        Task::Demo(_) | Task::Doctor(_) | Task::History(..) | Task::State(..) | Task::Dlq(_) | Task::NewToken(_) => {
+            "error"
+        }
     };
     text.parse().unwrap_or_default()
 }

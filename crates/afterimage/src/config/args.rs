@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::dlq::DlqArgs;
 use super::store::StoreKind;
+use super::token::TokenArgs;
 use super::units::{ByteSize, count, duration};
 
 /// The audit trail for teams whose services run on AWS.
@@ -68,6 +69,8 @@ pub(crate) enum Command {
     State(Box<StateArgs>),
     /// Dead letters: count them, look at one, send them back, keep a copy.
     Dlq(DlqArgs),
+    /// Tokens of the query API.
+    Token(TokenArgs),
 }
 
 #[derive(Clone, Debug, Args)]

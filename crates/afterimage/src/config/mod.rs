@@ -10,6 +10,7 @@ mod serve;
 mod store;
 #[cfg(test)]
 mod tests;
+mod token;
 mod units;
 mod worker;
 
@@ -26,6 +27,8 @@ pub(crate) use bad::BadConfig;
 pub(crate) use dlq::{By, DlqAction, DlqConfig, Redrive, Stored};
 pub(crate) use serve::ServeConfig;
 pub(crate) use store::StoreConfig;
+use token::TokenCommand;
+pub(crate) use token::{GrantArg, NewTokenArgs, quoted};
 pub(crate) use units::show_duration;
 pub(crate) use worker::{DoctorConfig, WorkerConfig};
 
@@ -56,6 +59,7 @@ pub(crate) enum Task {
     History(Box<HistoryArgs>, StoreConfig),
     State(Box<StateArgs>, StoreConfig),
     Dlq(Box<DlqConfig>),
+    NewToken(NewTokenArgs),
 }
 
 /// Why there is no configuration to run with.
@@ -109,6 +113,9 @@ pub(crate) fn load(argv: &[OsString]) -> Result<Config, Stop> {
             let store = store(&args.store)?;
             Task::State(args, store)
         }
+        Command::Token(args) => match args.command {
+            TokenCommand::New(args) => Task::NewToken(args),
+        },
         Command::Dlq(args) => {
             // Whether the trail has them is asked where somebody says which trail.
             let is_told =

@@ -8,7 +8,7 @@ use crate::TableKey;
 pub struct Grant {
     /// Entries of this tenant.
     pub tenant: Option<String>,
-    /// Of this source.
+    /// Of this source. Entries of [`OWN_SOURCE`] are covered only where it is named.
     pub source: Option<String>,
     /// Of this table.
     pub table: Option<String>,
@@ -24,7 +24,8 @@ impl Grants {
     /// Everything: whoever holds the store's own credentials.
     #[must_use]
     pub fn everything() -> Self {
-        Self(vec![Grant::default()])
+        let own = Grant { source: Some(OWN_SOURCE.to_owned()), ..Grant::default() };
+        Self(vec![Grant::default(), own])
     }
 
     /// What these grants cover.
@@ -80,6 +81,10 @@ impl Grant {
 
     /// Has what it covers anything in common with what is named?
     pub(super) fn meets(&self, named: &Named<'_>) -> bool {
+        // Who asked what is granted by name alone: a grant of a table is not one of who looked into it.
+        if named.source == Some(OWN_SOURCE) && self.source.is_none() {
+            return false;
+        }
         let fits = |granted: &Option<String>, named: Option<&str>| match (granted, named) {
             (Some(granted), Some(named)) => granted == named,
             _ => true,
@@ -231,6 +236,25 @@ mod tests {
         assert!(matches!(absent, Err(TrailError::NoSuchRecord)), "as if nobody had it");
         let own = query("acme", Some(OWN_SOURCE), "users", "1");
         assert_eq!(trail.history(&own, &Listing::default()).await.unwrap().items.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn who_asked_about_a_table_is_granted_by_name_alone() {
+        let own = |table: &str| insert("a", OWN_SOURCE, table, "1");
+        let trail = trail(&[own("users"), own("*"), insert("b", "s", "users", "1")]).await;
+        let looked = query("acme", Some(OWN_SOURCE), "users", "1");
+        let by = |source: Option<&str>, table: Option<&str>| {
+            trail.for_reader(Grants::of(vec![grant(source, table, None)]))
+        };
+        for reader in [by(None, None), by(None, Some("users")), by(Some("s"), None)] {
+            let history = reader.history(&looked, &Listing::default()).await;
+            assert!(matches!(history, Err(TrailError::NotGranted)));
+            let table = TableKey { tenant: "acme".into(), source: OWN_SOURCE.into(), table: "users".into() };
+            assert!(!reader.grants().allow_table(&table));
+        }
+        for reader in [by(Some(OWN_SOURCE), None), by(Some(OWN_SOURCE), Some("users")), trail.clone()] {
+            assert_eq!(reader.history(&looked, &Listing::default()).await.unwrap().items.len(), 1);
+        }
     }
 
     #[tokio::test]
