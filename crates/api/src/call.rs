@@ -16,7 +16,8 @@ use tokio::time::timeout;
 use crate::operation::Operation;
 use crate::query::Query;
 use crate::request_id::RequestId;
-use crate::{Asked, Gate, Problem, ProblemKind};
+use crate::server::Peer;
+use crate::{Asked, Gate, Noted, Problem, ProblemKind, Reader};
 
 /// How much is answered at once, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +93,11 @@ impl Desk {
         }
     }
 
+    /// The trail as this reader may see it, for leave to ask.
+    fn trail_for(&self, reader: &Reader, _leave: Noted) -> Trail {
+        self.trail.for_reader(reader.grants.clone())
+    }
+
     async fn ask<F, A>(&self, operation: &'static Operation, request: Request, handler: F) -> Result<Response, Problem>
     where
         F: FnOnce(Call) -> A,
@@ -105,18 +111,22 @@ impl Desk {
         })?;
         let reader = self.gate.admit(&parts.headers).await?;
         let query = Query::read(operation, parts.uri.query())?;
-        let call = Call {
-            trail: self.trail.for_reader(reader.grants.clone()),
-            query,
-            stall_timeout: self.limits.stall_timeout,
-            path: parts.uri.path().to_owned(),
-            _permit: permit,
-        };
-        if operation.is_of_record() {
-            call.record()?;
-        }
+        let path = parts.uri.path().to_owned();
+        let (tenant, subjects, parameters) = (query.tenant(), query.subjects(&path)?, query.parameters());
         let request_id = parts.extensions.get::<RequestId>().map_or("", RequestId::as_str);
-        self.gate.note(&reader, &Asked { operation: operation.id, uri: &parts.uri, request_id }).await?;
+        let asked = Asked {
+            operation: operation.id,
+            uri: &parts.uri,
+            tenant: &tenant,
+            subjects: &subjects,
+            parameters: &parameters,
+            headers: &parts.headers,
+            peer: parts.extensions.get::<Peer>().map(|peer| peer.0),
+            request_id,
+        };
+        let noted = self.gate.note(&reader, &asked).await?;
+        let trail = self.trail_for(&reader, noted);
+        let call = Call { trail, query, stall_timeout: self.limits.stall_timeout, path, _permit: permit };
         handler(call).await
     }
 }

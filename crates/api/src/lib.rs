@@ -10,6 +10,7 @@
 //! Each question is one [`operation::Operation`]: the same description routes a request, checks its parameters and becomes
 //! the document, so none of them can say what another does not.
 
+mod access;
 mod call;
 mod docs;
 mod export;
@@ -25,9 +26,11 @@ mod request_id;
 mod router;
 mod server;
 
+pub use access::{Guard, Noted, Who};
+pub use afterimage_access::{Reader, Role};
 pub use call::Limits;
 pub use health::{Verdict, Vitals, health_pages};
 pub use problem::{PROBLEM_JSON, Problem, ProblemKind};
-pub use reader::{Anonymous, Asked, Gate, Reader, Role};
+pub use reader::{Anonymous, Asked, Gate};
 pub use router::{Service, router};
 pub use server::Server;

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use afterimage_access::Subject;
 use afterimage_event::{DEFAULT_NAME, NAME_BYTES_MAX, RECORD_ID_PARTS_MAX, RecordId, Timestamp};
 use afterimage_store::{Dimension, Direction, Filter, Listing, Period, RecordQuery};
 use percent_encoding::percent_decode_str;
@@ -181,6 +182,20 @@ impl Query {
         let (table, id) = (segments.next().unwrap_or_default(), segments.next().unwrap_or_default());
         let (table, record_id) = record_parts(table, id)?;
         Ok(RecordQuery { tenant: self.tenant(), source: self.text("source").map(str::to_owned), table, record_id })
+    }
+
+    /// What the question is about, as far as it names it: records, or a table.
+    pub(crate) fn subjects(&self, path: &str) -> Result<Vec<Subject>, Problem> {
+        let records = if self.operation.is_of_record() { vec![self.record(path)?] } else { self.records()? };
+        let of = |record: RecordQuery| Subject { table: Some(record.table), record_id: record.record_id };
+        let subjects: Vec<_> = records.into_iter().map(of).collect();
+        let table = self.text("table").map(|table| Subject { table: Some(table.to_owned()), record_id: Vec::new() });
+        Ok(if subjects.is_empty() { table.into_iter().collect() } else { subjects })
+    }
+
+    /// The names and values that were sent.
+    pub(crate) fn parameters(&self) -> Vec<(String, String)> {
+        self.pairs.iter().map(|(param, value)| (param.name.to_owned(), value.clone())).collect()
     }
 
     /// The records of a question about several.

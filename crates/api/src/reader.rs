@@ -2,31 +2,11 @@
 
 use std::net::IpAddr;
 
-use afterimage_store::Grants;
+use afterimage_access::{Reader, Subject};
 use async_trait::async_trait;
 use axum::http::{HeaderMap, Uri, header};
 
-use crate::{Problem, ProblemKind};
-
-/// Somebody who was let in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reader {
-    /// What they go by in logs and in the trail's own entries; never a secret.
-    pub name: String,
-    /// What they may do beside reading.
-    pub role: Role,
-    /// What they may see: every question is put to a trail that obeys this.
-    pub grants: Grants,
-}
-
-/// What a reader may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Ask about what is granted.
-    Reader,
-    /// Ask about it, and about who asked what.
-    Auditor,
-}
+use crate::{Noted, Problem, ProblemKind};
 
 /// A question before it is put to the trail.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +15,16 @@ pub struct Asked<'r> {
     pub operation: &'static str,
     /// Of what: path and query as they were sent.
     pub uri: &'r Uri,
+    /// The same, read: the tenant,
+    pub tenant: &'r str,
+    /// the records or the table that it names; none where it names neither,
+    pub subjects: &'r [Subject],
+    /// and the parameters of its query.
+    pub parameters: &'r [(String, String)],
+    /// What came beside it.
+    pub headers: &'r HeaderMap,
+    /// Where it came from, as far as this machine knows: the last proxy, where there is one.
+    pub peer: Option<IpAddr>,
     /// The id of the request: as sent with `X-Request-Id`, or made here.
     pub request_id: &'r str,
 }
@@ -55,7 +45,7 @@ pub trait Gate: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`ProblemKind::Unavailable`] when it cannot be kept now.
-    async fn note(&self, reader: &Reader, asked: &Asked<'_>) -> Result<(), Problem>;
+    async fn note(&self, reader: &Reader, asked: &Asked<'_>) -> Result<Noted, Problem>;
 }
 
 /// Lets everybody see everything and keeps nothing: for a server that only this machine reaches, or whose way is guarded
@@ -78,11 +68,11 @@ impl Gate for Anonymous {
                 "anonymous readers must call this machine localhost, 127.0.0.1 or [::1] in the Host header",
             ));
         }
-        Ok(Reader { name: "anonymous".to_owned(), role: Role::Auditor, grants: Grants::everything() })
+        Ok(Reader::anonymous())
     }
 
-    async fn note(&self, _reader: &Reader, _asked: &Asked<'_>) -> Result<(), Problem> {
-        Ok(())
+    async fn note(&self, _reader: &Reader, _asked: &Asked<'_>) -> Result<Noted, Problem> {
+        Ok(Noted::unrecorded())
     }
 }
 

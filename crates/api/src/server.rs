@@ -1,10 +1,12 @@
 //! Connections: how many, how long they may dawdle, and how they end.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -13,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 /// Most connections; further ones wait to be accepted.
 const CONNECTIONS_MAX: usize = 1024;
@@ -24,6 +27,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(65);
 const HEAD_BYTES_MAX: usize = 64 << 10;
 /// After a connection could not be accepted, for want of file descriptors mostly.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Who is at the other end of a request's connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// A server that listens.
 #[derive(Debug)]
@@ -62,8 +69,8 @@ impl Server {
                 accepted = accepted => accepted,
                 () = stop.cancelled() => break,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "a connection cannot be accepted");
                     sleep(ACCEPT_PAUSE).await;
@@ -72,11 +79,17 @@ impl Server {
             };
             // Answers are written in one piece; waiting for more would only delay them.
             stream.set_nodelay(true).ok();
+            let peer = Peer(peer.ip());
+            let service =
+                ServiceExt::<Request<Incoming>>::map_request(router.clone(), move |mut request: Request<_>| {
+                    request.extensions_mut().insert(peer);
+                    request
+                });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_TIMEOUT)
                 .max_buf_size(HEAD_BYTES_MAX)
-                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
             let connection = graceful.watch(connection);
             tokio::spawn(async move {
                 // Callers that go away, or send what is no HTTP, are their own business.

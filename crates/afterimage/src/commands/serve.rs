@@ -3,14 +3,16 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use afterimage_api::{Server, Service, Verdict, Vitals, router};
-use afterimage_store::{Lookup, Trail};
+use afterimage_access::oidc::Issuer;
+use afterimage_access::{Access, AccessLog, LiveFile};
+use afterimage_api::{Guard, Server, Service, Verdict, Vitals, Who, router};
+use afterimage_store::{Lookup, Store, Trail};
 use afterimage_telemetry::Metrics;
 use anyhow::Context;
 use tokio::time::{sleep, timeout};
 
 use super::{BUILD, Outcome};
-use crate::config::ServeConfig;
+use crate::config::{ServeConfig, WhoConfig};
 use crate::signals::Stop;
 use crate::stores;
 
@@ -25,9 +27,12 @@ pub(super) async fn run(config: ServeConfig, stop: Stop) -> anyhow::Result<Outco
     let metrics = Metrics::new(BUILD)?;
     let watch = Arc::new(StoreWatch::default());
     let seen = Arc::clone(&watch);
+    let access = afterimage_access::Metrics::register(metrics.registry())?;
+    let who = who(config.who, access.clone()).await?;
+    let log = AccessLog::new(as_writer(&store), Arc::new(config.rules), config.writer, access);
     let router = router(Service {
         trail: Trail::new(Arc::clone(&store)),
-        gate: Arc::new(config.gate),
+        gate: Arc::new(Guard::new(who, log)),
         limits: config.limits,
         // A server that answers this is alive; a store that does not answer is no reason to restart it.
         vitals: Vitals::new(|| Ok(()), move || seen.verdict()),
@@ -51,6 +56,30 @@ pub(super) async fn run(config: ServeConfig, stop: Stop) -> anyhow::Result<Outco
         tracing::warn!("ended with answers cut off: the grace period was over, or told twice to stop");
     }
     Ok(Outcome::Done)
+}
+
+/// Who is let in. An access file that cannot be used ends the server before it begins; an issuer that is away does not.
+async fn who(config: WhoConfig, metrics: afterimage_access::Metrics) -> anyhow::Result<Who> {
+    let (file, issuer) = match config {
+        WhoConfig::Anybody(anonymous) => return Ok(Who::Anybody(anonymous)),
+        WhoConfig::Known { file, issuer } => (file, issuer),
+    };
+    let file = match file {
+        Some(path) => Some(LiveFile::open(path).await.context("--access-file")?),
+        None => None,
+    };
+    let issuer = issuer.map(|config| Issuer::new(*config)).transpose()?;
+    if let Some(issuer) = &issuer
+        && let Err(error) = issuer.warm_up().await
+    {
+        tracing::warn!(%error, "the issuer's keys cannot be fetched; nobody of it is let in until they can");
+    }
+    Ok(Who::Known(Box::new(Access::new(file, issuer, metrics))))
+}
+
+/// The half that writes: access entries are recorded with no more than that.
+fn as_writer(store: &Arc<dyn Lookup>) -> Arc<dyn Store> {
+    Arc::clone(store) as Arc<dyn Store>
 }
 
 /// What the store said last.

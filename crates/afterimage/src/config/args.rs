@@ -10,6 +10,7 @@ use afterimage_store_mongodb::Authentication;
 use afterimage_telemetry::{LogFilter, LogFormat};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::access::AccessArgs;
 use super::dlq::DlqArgs;
 use super::store::StoreKind;
 use super::token::TokenArgs;
@@ -90,6 +91,8 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) service: ServiceArgs,
     #[command(flatten)]
+    pub(crate) access: AccessArgs,
+    #[command(flatten)]
     pub(crate) store: StoreArgs,
 }
 
@@ -99,10 +102,6 @@ pub(crate) struct ServeArgs {
 pub(crate) struct ServiceArgs {
     #[command(flatten)]
     pub(crate) life: LifeArgs,
-    /// Let whoever reaches the server read everything, also from other machines. Only where something else guards the
-    /// way to it.
-    #[arg(long, value_parser = clap::builder::BoolishValueParser::new())]
-    pub(crate) anonymous: bool,
     /// Longest wait for an answer; then the caller is told to ask about less.
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s")]
     pub(crate) request_timeout: Duration,

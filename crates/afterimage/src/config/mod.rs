@@ -1,5 +1,6 @@
 //! Configuration: flags › environment › file › defaults, read and checked before anything is opened.
 
+mod access;
 mod args;
 mod bad;
 mod dlq;
@@ -21,6 +22,7 @@ use afterimage_diff::RuleBlock;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser};
 
+pub(crate) use access::WhoConfig;
 pub(crate) use args::{Cli, DemoArgs, GlobalArgs, HistoryArgs, Order, ProcessArgs, RecordArgs, StateArgs};
 use args::{Command, ServeArgs, StoreArgs, WorkerArgs};
 pub(crate) use bad::BadConfig;
@@ -97,7 +99,7 @@ pub(crate) fn load(argv: &[OsString]) -> Result<Config, Stop> {
         }
         Command::Serve(args) => {
             let store = store(&args.store)?;
-            Task::Serve(Box::new(ServeConfig::new(&args, store)?))
+            Task::Serve(Box::new(ServeConfig::new(&args, store, file.rules)?))
         }
         Command::Migrate(args) => Task::Migrate(store(&args.store)?),
         Command::Demo(args) => Task::Demo(args),

@@ -4,7 +4,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use afterimage_api::{Anonymous, Asked, Gate, Limits, Problem, Reader};
+use afterimage_api::{Anonymous, Asked, Gate, Limits, Noted, Problem, Reader};
 use async_trait::async_trait;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -44,7 +44,7 @@ impl Gate for Stuck {
         Anonymous::Anywhere.admit(headers).await
     }
 
-    async fn note(&self, _reader: &Reader, _asked: &Asked<'_>) -> Result<(), Problem> {
+    async fn note(&self, _reader: &Reader, _asked: &Asked<'_>) -> Result<Noted, Problem> {
         pending().await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use afterimage_api::{Asked, Gate, Limits, Problem, ProblemKind, Reader, Role};
+use afterimage_api::{Asked, Gate, Limits, Noted, Problem, ProblemKind, Reader, Role};
 use afterimage_store::{Grant, Grants};
 use async_trait::async_trait;
 use axum::body::Body;
@@ -135,16 +135,16 @@ impl Gate for Doorman {
         let name = headers.get("authorization").and_then(|value| value.to_str().ok());
         let name = name.ok_or_else(|| Problem::new(ProblemKind::Unauthorized, "send a token"))?.to_owned();
         let grant = Grant { source: Some("s".into()), table: Some("t".into()), ..Grant::default() };
-        Ok(Reader { name, role: Role::Reader, grants: Grants::of(vec![grant]) })
+        Ok(Reader { id: name, role: Role::Reader, grants: Grants::of(vec![grant]), ..Reader::anonymous() })
     }
 
-    async fn note(&self, reader: &Reader, asked: &Asked<'_>) -> Result<(), Problem> {
-        assert_eq!((reader.name.as_str(), asked.operation), ("ann", "history"));
+    async fn note(&self, reader: &Reader, asked: &Asked<'_>) -> Result<Noted, Problem> {
+        assert_eq!((reader.id.as_str(), asked.operation), ("ann", "history"));
         assert!(asked.uri.path().starts_with("/v1/records/"));
         if asked.request_id == "unkept" {
             return Err(Problem::new(ProblemKind::Unavailable, "cannot be kept now"));
         }
-        Ok(())
+        Ok(Noted::unrecorded())
     }
 }
 

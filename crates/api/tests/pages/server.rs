@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use afterimage_api::{Anonymous, Asked, Gate, Limits, Problem, Reader, Server};
+use afterimage_api::{Anonymous, Asked, Gate, Limits, Noted, Problem, Reader, Server};
 use async_trait::async_trait;
 use axum::http::HeaderMap;
 use tokio::sync::Semaphore;
@@ -28,10 +28,10 @@ impl Gate for Turnstile {
         Anonymous::Anywhere.admit(headers).await
     }
 
-    async fn note(&self, _reader: &Reader, _asked: &Asked<'_>) -> Result<(), Problem> {
+    async fn note(&self, _reader: &Reader, _asked: &Asked<'_>) -> Result<Noted, Problem> {
         self.came.add_permits(1);
         self.may_go.acquire().await.unwrap().forget();
-        Ok(())
+        Ok(Noted::unrecorded())
     }
 }
 

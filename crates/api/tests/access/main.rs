@@ -1,0 +1,269 @@
+//! Who is let in, what they see by every route, and that they asked.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use afterimage_access::{Access, AccessLog, LiveFile, Metrics as AccessMetrics, Token};
+use afterimage_api::{Anonymous, Guard, Limits, Service, Verdict, Vitals, Who, router};
+use afterimage_diff::Rules;
+use afterimage_event::Op;
+use afterimage_store::conformance::Telling;
+use afterimage_store::{AppendError, Arrival, Lookup, MemoryStore, Store, Trail};
+use afterimage_telemetry::{Build, Metrics};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use http_body_util::BodyExt as _;
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+/// What nobody but the auditor may read, in any answer.
+const SECRET: &str = "s3cr3t";
+
+struct Server {
+    store: Arc<MemoryStore>,
+    router: Router,
+    auditor: Token,
+    /// May see table `t` of source `s`.
+    reader: Token,
+    /// May see record `r` of table `t` alone.
+    subject: Token,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    async fn new() -> Self {
+        let [auditor, reader, subject] = [(); 3].map(|()| Token::generate().unwrap());
+        let entry = |name: &str, token: &Token, rest: &str| {
+            format!("[[token]]\nname = {name:?}\nhash = \"{}\"\n{rest}\n", token.hash())
+        };
+        let text = [
+            entry("auditing", &auditor, r#"role = "auditor""#),
+            entry("support", &reader, "role = \"reader\"\ngrants = [{ source = \"s\", table = \"t\" }]"),
+            entry("u1", &subject, "role = \"reader\"\ngrants = [{ table = \"t\", record_id = [\"r\"] }]"),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.toml");
+        std::fs::write(&path, text.concat()).unwrap();
+        let file = LiveFile::open(path).await.unwrap();
+        let (store, router) = serve(|metrics| Who::Known(Box::new(Access::new(Some(file), None, metrics)))).await;
+        Self { store, router, auditor, reader, subject, _folder: folder }
+    }
+
+    async fn get(&self, url: &str, token: Option<&Token>) -> (StatusCode, String) {
+        let authorization = token.map(|token| format!("Bearer {}", token.reveal()));
+        let answer = get(&self.router, url, authorization.as_deref()).await;
+        (answer.0, answer.2)
+    }
+
+    /// What the auditor finds of what was asked.
+    async fn asked(&self, url: &str) -> Vec<Value> {
+        let (status, text) = self.get(url, Some(&self.auditor)).await;
+        assert_eq!(status, StatusCode::OK, "{text}");
+        let page: Value = serde_json::from_str(&text).unwrap();
+        page["items"].as_array().unwrap().clone()
+    }
+}
+
+async fn serve(who: impl FnOnce(AccessMetrics) -> Who) -> (Arc<MemoryStore>, Router) {
+    let store = Arc::new(MemoryStore::new());
+    let secret = format!(r#"{{"v":"{SECRET}"}}"#);
+    let told = |id: &str, table: &str, record: &str, source: &str, image: &str| {
+        Telling::new("default", id, Op::Insert, 10).source(source).record(table, [record]).images("", image).entry()
+    };
+    let entries = [
+        told("e1", "t", "r", "s", r#"{"v":"shown"}"#),
+        told("e2", "t", "other", "s", r#"{"v":"shown to readers of t"}"#),
+        told("e5", "t", "other", "s", r#"{"v":"shown to readers of t again"}"#),
+        told("e3", "hidden", "r", "s", &secret),
+        told("e4", "t", "r2", "elsewhere", &secret),
+    ];
+    let arrival = Arrival { worker: "w".into(), at: "2026-01-01T00:00:00Z".parse().unwrap() };
+    for result in store.append(&entries, &arrival).await {
+        result.unwrap();
+    }
+    let metrics = Metrics::new(Build { version: "0", revision: "r" }).unwrap();
+    let access = AccessMetrics::register(metrics.registry()).unwrap();
+    let rules = Arc::new(Rules::default());
+    let log = AccessLog::new(Arc::clone(&store) as Arc<dyn Store>, rules, "server-1".into(), access.clone());
+    let healthy: fn() -> Verdict = || Ok(());
+    let service = Service {
+        trail: Trail::new(Arc::clone(&store) as Arc<dyn Lookup>),
+        gate: Arc::new(Guard::new(who(access), log)),
+        limits: Limits::default(),
+        vitals: Vitals::new(healthy, healthy),
+        metrics,
+    };
+    (store, router(service).unwrap())
+}
+
+async fn get(router: &Router, url: &str, authorization: Option<&str>) -> (StatusCode, axum::http::HeaderMap, String) {
+    let mut request = Request::get(url);
+    if let Some(authorization) = authorization {
+        request = request.header(header::AUTHORIZATION, authorization);
+    }
+    let response = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let (parts, body) = response.into_parts();
+    // A stream that breaks off has said what it said.
+    let text = body
+        .collect()
+        .await
+        .map_or_else(|error| error.to_string(), |body| String::from_utf8_lossy(&body.to_bytes()).into_owned());
+    (parts.status, parts.headers, text)
+}
+
+/// Every route, over all time.
+fn routes(table: &str, id: &str, source: &str) -> Vec<String> {
+    let record = format!("/v1/records/{table}/{id}");
+    let all = format!("from=1970-01-01&to=2100-01-01&source={source}");
+    vec![
+        format!("{record}/history?source={source}"),
+        format!("{record}/state?at=2100-01-01&source={source}"),
+        format!("{record}/states?source={source}"),
+        format!("{record}/diff?{all}"),
+        format!("{record}/revert?to=2100-01-01&source={source}"),
+        format!("{record}/gaps?source={source}"),
+        format!("/v1/gaps?table={table}&{all}"),
+        format!("/v1/changes?table={table}&{all}"),
+        format!("/v1/counts?by=table&table={table}&{all}"),
+        format!("/v1/bursts?window=1h&threshold=1&by=table&table={table}&{all}"),
+        format!("/v1/states?at=2100-01-01&record={source}/{table}/{id}&record=s/t/r"),
+        format!("/v1/feed?table={table}&{all}"),
+        format!("/v1/export?format=ndjson&table={table}&{all}"),
+        format!("/v1/export?format=csv&table={table}&{all}"),
+    ]
+}
+
+#[tokio::test]
+async fn nobody_is_let_in_without_credentials_and_all_are_told_the_same() {
+    let server = Server::new().await;
+    let before = server.store.len();
+    let unknown = format!("Bearer {}", Token::generate().unwrap().reveal());
+    let cut = format!("Bearer {}", &server.reader.reveal()[..60]);
+    let mut told = Vec::new();
+    for url in routes("t", "r", "s") {
+        let (status, headers, _) = get(&server.router, &url, None).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{url}");
+        assert!(headers[header::WWW_AUTHENTICATE].to_str().unwrap().starts_with("Bearer"));
+        for authorization in [unknown.as_str(), &cut, "Basic dTpw", "Bearer x.y.z"] {
+            let (status, headers, text) = get(&server.router, &url, Some(authorization)).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{url}");
+            told.push((headers[header::WWW_AUTHENTICATE].clone(), text));
+        }
+    }
+    told.dedup();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(server.store.len(), before, "nobody asked");
+    // Two at once are none.
+    let two = Request::get("/v1/records/t/r/history?source=s")
+        .header(header::AUTHORIZATION, format!("Bearer {}", server.reader.reveal()))
+        .header(header::AUTHORIZATION, unknown);
+    let response = server.router.clone().oneshot(two.body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn nobody_reads_past_a_grant_by_any_route() {
+    let server = Server::new().await;
+    let mut seen_by_auditor = 0;
+    for (table, id, source) in [("hidden", "r", "s"), ("t", "r2", "elsewhere")] {
+        for url in routes(table, id, source) {
+            let (_, text) = server.get(&url, Some(&server.auditor)).await;
+            seen_by_auditor += usize::from(text.contains(SECRET));
+            for token in [&server.reader, &server.subject] {
+                let (status, text) = server.get(&url, Some(token)).await;
+                assert!(!text.contains(SECRET), "{url}: {text}");
+                assert!(!text.contains("e3") && !text.contains("e4"), "{url}: {text}");
+                if url.starts_with("/v1/records") && (token.hash() == server.reader.hash() || table == "hidden") {
+                    assert_eq!(status, StatusCode::FORBIDDEN, "{url}: {text}");
+                }
+            }
+        }
+    }
+    assert!(seen_by_auditor >= 4, "the questions would show it to whoever may see it: {seen_by_auditor}");
+    // One record alone: not its neighbours, by name or in lists.
+    for url in routes("t", "other", "s") {
+        let (_, text) = server.get(&url, Some(&server.subject)).await;
+        assert!(!text.contains("readers of t"), "{url}: {text}");
+    }
+    // Another tenant is another trail.
+    for token in [&server.auditor, &server.reader] {
+        let (status, _) = server.get("/v1/records/t/r/history?source=s&tenant=acme", Some(token)).await;
+        assert_eq!(status, StatusCode::FORBIDDEN);
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_of_an_auditors_shows_a_reader_nothing_more() {
+    let server = Server::new().await;
+    let url = "/v1/records/t/other/history?source=s&limit=1";
+    let (status, text) = server.get(url, Some(&server.auditor)).await;
+    assert_eq!(status, StatusCode::OK, "{text}");
+    let page: Value = serde_json::from_str(&text).unwrap();
+    let cursor = page["next"].as_str().unwrap();
+    let (status, text) = server.get(&format!("{url}&cursor={cursor}"), Some(&server.subject)).await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "{text}");
+    let elsewhere = format!("/v1/records/t/r/history?source=s&limit=1&cursor={cursor}");
+    let (status, text) = server.get(&elsewhere, Some(&server.subject)).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{text}");
+    // Whoever may see the record may go on from there.
+    let (status, text) = server.get(&format!("{url}&cursor={cursor}"), Some(&server.reader)).await;
+    assert_eq!(status, StatusCode::OK, "{text}");
+}
+
+#[tokio::test]
+async fn who_looked_at_a_record_is_an_entry_that_auditors_find_and_readers_do_not() {
+    let server = Server::new().await;
+    let (status, _) = server.get("/v1/records/t/r/history?source=s&limit=5", Some(&server.reader)).await;
+    assert_eq!(status, StatusCode::OK);
+    let (_, _) = server.get("/v1/states?at=2026-01-01&record=s/t/r&record=s/hidden/r", Some(&server.subject)).await;
+    let looked = server.asked("/v1/records/t/r/history?source=afterimage&order=asc").await;
+    let who = looked.iter().map(|entry| (entry["actor"]["id"].clone(), entry["context"]["question"].clone()));
+    assert_eq!(looked[0]["context"]["parameters"]["limit"], "5");
+    assert_eq!(&who.collect::<Vec<_>>()[..2], [("support".into(), "history".into()), ("u1".into(), "statesAt".into())]);
+    assert!(looked.iter().all(|entry| entry["op"] == "access" && entry["source"] == "afterimage"));
+    let tried = server.asked("/v1/records/hidden/r/history?source=afterimage").await;
+    assert!(tried.iter().any(|entry| entry["actor"]["id"] == "u1"), "what was refused was asked, too");
+    for token in [&server.reader, &server.subject] {
+        let (status, text) = server.get("/v1/records/t/r/history?source=afterimage", Some(token)).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{text}");
+        let (_, text) = server.get("/v1/changes?source=afterimage&from=1970-01-01", Some(token)).await;
+        assert!(!text.contains("support") && !text.contains("\"access\""), "{text}");
+    }
+    // Not among the record's own entries.
+    let own = server.asked("/v1/records/t/r/history?source=s").await;
+    assert!(own.iter().all(|entry| entry["op"] == "insert"));
+}
+
+#[tokio::test]
+async fn nothing_is_answered_that_cannot_be_recorded() {
+    let server = Server::new().await;
+    let is_down = Arc::new(AtomicBool::new(true));
+    let down = Arc::clone(&is_down);
+    server.store.fail_appends(move |_| {
+        let gone = || AppendError::Unavailable { reason: "10.1.2.3 gone".to_owned() };
+        down.load(Ordering::SeqCst).then(gone)
+    });
+    let before = server.store.len();
+    for url in routes("t", "r", "s") {
+        let (status, text) = server.get(&url, Some(&server.auditor)).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{url}");
+        assert!(!text.contains("shown") && !text.contains("10.1.2.3"), "{text}");
+    }
+    assert_eq!(server.store.len(), before);
+    is_down.store(false, Ordering::SeqCst);
+    for (asked, url) in routes("t", "r", "s").iter().enumerate() {
+        let _answer = server.get(url, Some(&server.auditor)).await;
+        assert!(server.store.len() > before + asked, "{url} left no entry");
+    }
+}
+
+#[tokio::test]
+async fn anonymous_readers_are_recorded_too() {
+    let (store, router) = serve(|_| Who::Anybody(Anonymous::Anywhere)).await;
+    let before = store.len();
+    let (status, ..) = get(&router, "/v1/records/t/r/history?source=s", None).await;
+    assert_eq!((status, store.len()), (StatusCode::OK, before + 1));
+}
