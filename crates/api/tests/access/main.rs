@@ -176,7 +176,10 @@ async fn nobody_reads_past_a_grant_by_any_route() {
                 let (status, text) = server.get(&url, Some(token)).await;
                 assert!(!text.contains(SECRET), "{url}: {text}");
                 assert!(!text.contains("e3") && !text.contains("e4"), "{url}: {text}");
-                if url.starts_with("/v1/records") && (token.hash() == server.reader.hash() || table == "hidden") {
+                let is_named = url.starts_with("/v1/records");
+                let is_granted_none = token.hash() == server.reader.hash() || table == "hidden";
+                assert!(!(is_named && is_granted_none && status.is_success()), "{url}: {text}");
+                if is_granted_none && (url.contains("/history") || url.contains("/state?at")) {
                     assert_eq!(status, StatusCode::FORBIDDEN, "{url}: {text}");
                 }
             }
@@ -211,6 +214,27 @@ async fn a_cursor_of_an_auditors_shows_a_reader_nothing_more() {
     // Whoever may see the record may go on from there.
     let (status, text) = server.get(&format!("{url}&cursor={cursor}"), Some(&server.reader)).await;
     assert_eq!(status, StatusCode::OK, "{text}");
+}
+
+#[tokio::test]
+async fn a_walk_that_an_auditor_began_shows_a_reader_no_more_than_one_of_their_own() {
+    let server = Server::new().await;
+    let url = "/v1/changes?from=1970-01-01&to=2100-01-01&limit=1";
+    let (mut next, mut pages, mut shown) = (String::new(), 0, false);
+    loop {
+        let (status, text) = server.get(&format!("{url}{next}"), Some(&server.auditor)).await;
+        assert_eq!(status, StatusCode::OK, "{text}");
+        shown |= text.contains(SECRET);
+        let page: Value = serde_json::from_str(&text).unwrap();
+        let Some(cursor) = page["next"].as_str() else { break };
+        next = format!("&cursor={cursor}");
+        for token in [&server.reader, &server.subject] {
+            let (_, text) = server.get(&format!("{url}{next}"), Some(token)).await;
+            assert!(!text.contains(SECRET), "{text}");
+        }
+        pages += 1;
+    }
+    assert!(pages > 1 && shown);
 }
 
 #[tokio::test]

@@ -243,9 +243,8 @@ mod tests {
         let own = |table: &str| insert("a", OWN_SOURCE, table, "1");
         let trail = trail(&[own("users"), own("*"), insert("b", "s", "users", "1")]).await;
         let looked = query("acme", Some(OWN_SOURCE), "users", "1");
-        let by = |source: Option<&str>, table: Option<&str>| {
-            trail.for_reader(Grants::of(vec![grant(source, table, None)]))
-        };
+        let by =
+            |source: Option<&str>, table: Option<&str>| trail.for_reader(Grants::of(vec![grant(source, table, None)]));
         for reader in [by(None, None), by(None, Some("users")), by(Some("s"), None)] {
             let history = reader.history(&looked, &Listing::default()).await;
             assert!(matches!(history, Err(TrailError::NotGranted)));
