@@ -1,10 +1,13 @@
 //! What each command does, from its settings to its exit code.
 
+mod completions;
 mod demo;
 pub(crate) mod dlq;
 mod doctor;
+mod export;
 mod migrate;
 mod questions;
+mod replay;
 mod serve;
 mod token;
 mod worker;
@@ -12,6 +15,7 @@ mod worker;
 use std::process::ExitCode;
 
 use crate::config::{Config, Task};
+use crate::render::Screen;
 use crate::signals::Stop;
 
 /// What runs.
@@ -34,8 +38,12 @@ pub(crate) enum Outcome {
     NoSuchRecord,
     /// The doctor found something that loses changes.
     Unfit,
-    /// Some letters were not seen, or stayed.
+    /// Some letters were not seen, or stayed; some lines of a file were not taken.
     Incomplete,
+    /// The answer holds something, and a script wants to know.
+    Found,
+    /// The question makes no sense.
+    Misasked,
 }
 
 impl From<Outcome> for ExitCode {
@@ -46,6 +54,8 @@ impl From<Outcome> for ExitCode {
             Outcome::NoSuchRecord => Self::from(4),
             Outcome::Unfit => Self::from(5),
             Outcome::Incomplete => Self::from(6),
+            Outcome::Found => Self::from(7),
+            Outcome::Misasked => Self::from(crate::EXIT_USAGE),
         }
     }
 }
@@ -58,9 +68,11 @@ pub(crate) async fn run(config: Config, stop: Stop) -> anyhow::Result<Outcome> {
         Task::Migrate(store) => migrate::run(&store).await,
         Task::Demo(args) => demo::run(&args, stop).await,
         Task::Doctor(doctor) => doctor::run(&doctor, &config.warnings).await,
-        Task::History(args, store) => questions::history(&args, &store).await,
-        Task::State(args, store) => questions::state(&args, &store).await,
-        Task::Dlq(config) => dlq::run(*config, stop).await,
+        Task::Ask(ask) => questions::run(*ask, &Screen::stdout(config.zone), &stop).await,
+        Task::Export(export) => export::run(*export, &stop).await,
+        Task::Replay(replay) => replay::run(*replay, &Screen::stdout(config.zone), &stop).await,
+        Task::Completions(shell, command) => completions::run(shell, *command),
+        Task::Dlq(dlq) => dlq::run(*dlq, Screen::stdout(config.zone), stop).await,
         Task::NewToken(args) => token::new(&args),
     }
 }

@@ -1,5 +1,6 @@
 //! afterimage: the audit trail for teams whose services run on AWS.
 
+mod ask;
 mod aws;
 mod clock;
 mod commands;
@@ -9,9 +10,12 @@ mod doctor;
 mod health;
 mod letters;
 mod output;
+mod progress;
 mod render;
+mod replay;
 mod signals;
 mod stores;
+mod zone;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -80,9 +84,7 @@ fn default_filter(task: &Task) -> LogFilter {
     let text = match task {
         Task::Worker(_) | Task::Serve(_) => "info",
         Task::Migrate(_) => "warn",
-        Task::Demo(_) | Task::Doctor(_) | Task::History(..) | Task::State(..) | Task::Dlq(_) | Task::NewToken(_) => {
-            "error"
-        }
+        _ => "error",
     };
     text.parse().unwrap_or_default()
 }

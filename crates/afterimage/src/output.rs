@@ -9,8 +9,13 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
 
 /// Prints, where more may follow. Does anybody read on?
 pub(crate) fn print_more(text: &str) -> io::Result<bool> {
+    print_bytes(text.as_bytes())
+}
+
+/// [`print_more`], where what is printed need not be text.
+pub(crate) fn print_bytes(bytes: &[u8]) -> io::Result<bool> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         done => done.map(|()| true),
     }

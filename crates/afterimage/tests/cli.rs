@@ -88,7 +88,7 @@ fn bad_configuration_ends_with_64_and_one_line_that_names_the_place() {
         (&["history", "users"], "<ID>"),
         (&["history", "users", "u1", "--limit", "0"], "--limit"),
         (&["history", "users", "u%1"], "<ID>"),
-        (&["state", "users", "u1", "--at", "yesterday"], "--at"),
+        (&["state", "users", "u1", "--at", "tomorrow"], "--at: expected a time"),
     ] {
         refused(&run(folder.path(), args), expected);
     }

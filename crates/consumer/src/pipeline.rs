@@ -25,10 +25,16 @@ impl Pipeline {
     pub fn new(settings: Settings, rules: impl Into<Arc<Rules>>) -> Self {
         Self { settings, rules: rules.into() }
     }
-}
 
-impl Processor for Pipeline {
-    fn process(&self, message: &Message, now: Timestamp) -> Processed {
+    /// How messages are read.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// As [`Processor::process`], with a revision for each event by its index in the message: a corrected telling takes the
+    /// place of those before it. From a queue comes revision 0.
+    pub fn process_revised(&self, message: &Message, now: Timestamp, revision: impl Fn(usize) -> u32) -> Processed {
         let told = message.told();
         let mut layers = Layers::default();
         let mut processed = Processed::default();
@@ -51,7 +57,7 @@ impl Processor for Pipeline {
                     continue;
                 }
             };
-            match keep(&event, &self.rules, now, 0) {
+            match keep(&event, &self.rules, now, revision(index)) {
                 Ok(Kept::Entry(entry)) => processed.entries.push((index, Arc::from(entry))),
                 Ok(Kept::Unchanged) => processed.unchanged += 1,
                 Ok(Kept::Expired) => processed.expired += 1,
@@ -64,6 +70,12 @@ impl Processor for Pipeline {
             }
         }
         processed
+    }
+}
+
+impl Processor for Pipeline {
+    fn process(&self, message: &Message, now: Timestamp) -> Processed {
+        self.process_revised(message, now, |_| 0)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::aws::Aws;
 use crate::config::{DoctorConfig, StoreConfig};
 use crate::doctor::{Finding, Level, Looker, look_at_store, probe, unusable};
 use crate::render::{self, Screen};
+use crate::zone::Zone;
 use crate::{output, stores};
 
 /// What `--json` prints.
@@ -28,7 +29,7 @@ pub(super) async fn run(config: &DoctorConfig, warnings: &[String]) -> anyhow::R
     if config.json {
         output::print(&format!("{}\n", serde_json::to_string(&Report { healthy, findings: &findings })?))?;
     } else {
-        output::print(&render::findings(&findings, &Screen::stdout()))?;
+        output::print(&render::findings(&findings, &Screen::stdout(Zone::utc())))?;
     }
     Ok(if healthy { Outcome::Done } else { Outcome::Unfit })
 }

@@ -4,14 +4,17 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use afterimage_event::{Format, NAME_BYTES_MAX, RecordId, Timestamp};
+use afterimage_event::{Format, NAME_BYTES_MAX};
 use afterimage_store_cassandra::{Consistency, Replication};
 use afterimage_store_mongodb::Authentication;
 use afterimage_telemetry::{LogFilter, LogFormat};
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::access::AccessArgs;
+use super::ask::{ApiArgs, Asked, FilterArgs, PeriodArgs};
 use super::dlq::DlqArgs;
+use super::replay::ReplayArgs;
 use super::store::StoreKind;
 use super::token::TokenArgs;
 use super::units::{ByteSize, count, duration};
@@ -24,8 +27,9 @@ use super::units::{ByteSize, count, duration};
 /// `AWS_REGION`, `AWS_ENDPOINT_URL`, profiles, roles.
 ///
 /// Exit codes: 0 done, 1 failure, 3 something was dead-lettered (worker --exit-when-idle), 4 no such record or letter
-/// (history, state, dlq show), 5 something loses changes (doctor), 6 some letters were not seen, or stayed (dlq), 64 bad
-/// configuration.
+/// (questions, dlq show), 5 something loses changes (doctor), 6 some letters were not seen, or stayed (dlq), or lines
+/// were refused (replay), 7 the answer
+/// holds something (questions with --fail-if-any), 64 bad configuration or a question that makes no sense.
 #[derive(Debug, Parser)]
 #[command(name = "afterimage", version, max_term_width = 120)]
 pub(crate) struct Cli {
@@ -50,6 +54,10 @@ pub(crate) struct GlobalArgs {
     /// When not given: info for worker and serve, warn for migrate, error elsewhere.
     #[arg(long, global = true, value_name = "LEVEL")]
     pub(crate) log_level: Option<LogFilter>,
+    /// Show times in UTC, and read those that bear no offset so, instead of in the zone of this machine (`TZ`,
+    /// /etc/localtime). JSON is always in UTC.
+    #[arg(long, global = true, value_parser = BoolishValueParser::new())]
+    pub(crate) utc: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -64,10 +72,14 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Look at a deployment from end to end, with the settings of its worker, and say what to change.
     Doctor(Box<DoctorArgs>),
-    /// Show the history of a record: who changed it, when, from what to what.
-    History(Box<HistoryArgs>),
-    /// Show a record as it stood at a moment.
-    State(Box<StateArgs>),
+    #[command(flatten)]
+    Ask(Asked),
+    /// Write out changes as NDJSON or CSV; of the last 24 hours, where no time is given.
+    Export(Box<ExportArgs>),
+    /// Feed event files, or dead letters that were exported, through the pipeline again, straight into the store.
+    Replay(Box<ReplayArgs>),
+    /// Print what makes a shell complete the commands and flags of afterimage.
+    Completions(CompletionsArgs),
     /// Dead letters: count them, look at one, send them back, keep a copy.
     Dlq(DlqArgs),
     /// Tokens of the query API.
@@ -296,7 +308,7 @@ pub(crate) struct DoctorArgs {
     #[arg(long, value_name = "DURATION", value_parser = duration, num_args = 0..=1, default_missing_value = "60s")]
     pub(crate) probe: Option<Duration>,
     /// Print JSON instead of a table.
-    #[arg(long, value_parser = clap::builder::BoolishValueParser::new())]
+    #[arg(long, value_parser = BoolishValueParser::new())]
     pub(crate) json: bool,
 }
 
@@ -316,68 +328,41 @@ pub(crate) struct DemoArgs {
     pub(crate) rate: u32,
 }
 
-/// A record, as questions name it.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct RecordArgs {
-    /// The table.
-    pub(crate) table: String,
-    /// The record's id; of several parts, joined by commas (a comma within a part is written %2C, a percent sign %25).
-    pub(crate) id: RecordId,
+pub(crate) struct ExportArgs {
     #[command(flatten)]
-    pub(crate) scope: ScopeArgs,
-    /// Print JSON instead of a table.
-    #[arg(long, value_parser = clap::builder::BoolishValueParser::new())]
-    pub(crate) json: bool,
-}
-
-/// From when to when.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct PeriodArgs {
-    /// Earliest time, inclusive: RFC 3339, or now.
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    pub(crate) from: Option<Timestamp>,
-    /// Latest time, exclusive: RFC 3339, or now.
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    pub(crate) to: Option<Timestamp>,
-}
-
-#[derive(Clone, Debug, Args)]
-pub(crate) struct HistoryArgs {
+    pub(super) filter: FilterArgs,
     #[command(flatten)]
-    pub(crate) record: RecordArgs,
+    pub(super) period: PeriodArgs,
+    /// The oldest first: short for --order asc.
+    #[arg(long, value_parser = BoolishValueParser::new())]
+    pub(super) asc: bool,
+    /// Write CSV instead of NDJSON.
+    #[arg(long, value_parser = BoolishValueParser::new())]
+    pub(super) csv: bool,
+    /// Write to this file, which is there only when all of it is; otherwise to standard output.
+    #[arg(long, value_name = "PATH")]
+    pub(super) output: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) period: PeriodArgs,
-    /// Most items to show.
-    #[arg(long, value_name = "COUNT", value_parser = count::<u32>(1..=1000), default_value = "100")]
-    pub(crate) limit: u32,
-    /// desc shows the newest first, asc the oldest.
-    #[arg(long, value_name = "ORDER", default_value = "desc")]
-    pub(crate) order: Order,
-    /// Where to go on: `next` of the page before, asked with the same filters.
-    #[arg(long, value_name = "CURSOR")]
-    pub(crate) cursor: Option<String>,
+    pub(super) scope: ScopeArgs,
     #[command(flatten)]
-    pub(crate) store: StoreArgs,
+    pub(super) api: ApiArgs,
+    #[command(flatten)]
+    pub(super) store: StoreArgs,
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct StateArgs {
-    #[command(flatten)]
-    pub(crate) record: RecordArgs,
-    /// The moment, inclusive: RFC 3339, or now.
-    #[arg(long, value_name = "TIME", value_parser = moment, default_value = "now")]
-    pub(crate) at: Timestamp,
-    #[command(flatten)]
-    pub(crate) store: StoreArgs,
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    pub(super) shell: Shell,
 }
 
-/// Which way a list runs.
+/// Shells that can complete commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Order {
-    /// Newest first.
-    Desc,
-    /// Oldest first.
-    Asc,
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
 }
 
 pub(super) fn http_url(text: &str) -> Result<String, String> {
@@ -397,17 +382,9 @@ fn topic_arn(text: &str) -> Result<String, String> {
     }
 }
 
-fn name(text: &str) -> Result<String, String> {
+pub(super) fn name(text: &str) -> Result<String, String> {
     match text.len() {
         1..=NAME_BYTES_MAX => Ok(text.to_owned()),
         _ => Err(format!("expected 1 to {NAME_BYTES_MAX} bytes")),
     }
-}
-
-/// `now`, or an RFC 3339 date and time.
-fn moment(text: &str) -> Result<Timestamp, String> {
-    if text == "now" {
-        return Ok(crate::clock::now());
-    }
-    text.parse().map_err(|error: afterimage_event::TimestampError| error.to_string())
 }

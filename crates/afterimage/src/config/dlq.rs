@@ -7,7 +7,9 @@ use afterimage_event::Settings;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::args::{EventArgs, PeriodArgs, StoreArgs, http_url};
+use super::args::{EventArgs, StoreArgs, http_url};
+use super::ask::PeriodArgs;
+use super::asked::Today;
 use super::units::{count, duration};
 use super::{BadConfig, StoreConfig, worker};
 use crate::letters::{Filter, Selection};
@@ -249,7 +251,12 @@ impl DlqCommand {
 
 impl DlqConfig {
     /// Refuses what cannot work. `store` is there when somebody said where the trail is.
-    pub(super) fn new(args: DlqArgs, store: Option<StoreConfig>, blocks: Vec<RuleBlock>) -> Result<Self, BadConfig> {
+    pub(super) fn new(
+        args: DlqArgs,
+        store: Option<StoreConfig>,
+        blocks: Vec<RuleBlock>,
+        today: &Today,
+    ) -> Result<Self, BadConfig> {
         let look = args.command.look().clone();
         if !(HOLD_MIN..=HOLD_MAX).contains(&look.hold) {
             return Err(BadConfig::at("--hold", "expected 2s to 11h"));
@@ -259,10 +266,11 @@ impl DlqConfig {
         }
         // What is unwise for a worker was said to its operator.
         let (events, rules) = worker::reading(look.events, blocks, &mut Vec::new())?;
+        let period = today.period(&look.period)?;
         let action = action(args.command, &look.dlq_url, store.is_some())?;
         Ok(Self {
             dlq_url: look.dlq_url,
-            selection: Selection { filters: look.filter, from: look.period.from, to: look.period.to },
+            selection: Selection { filters: look.filter, from: period.from, to: period.to },
             look_max: look.look_max as usize,
             hold: look.hold,
             events,

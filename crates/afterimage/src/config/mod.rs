@@ -2,10 +2,13 @@
 
 mod access;
 mod args;
+mod ask;
+mod asked;
 mod bad;
 mod dlq;
 mod file;
 mod mounts;
+mod replay;
 mod rules;
 mod serve;
 mod store;
@@ -13,26 +16,36 @@ mod store;
 mod tests;
 mod token;
 mod units;
+mod when;
 mod worker;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use afterimage_diff::RuleBlock;
+use afterimage_store::{Direction, ExportFormat, LIMIT_MAX, Listing, Period};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser};
 
 pub(crate) use access::WhoConfig;
-pub(crate) use args::{Cli, DemoArgs, GlobalArgs, HistoryArgs, Order, ProcessArgs, RecordArgs, StateArgs};
-use args::{Command, ServeArgs, StoreArgs, WorkerArgs};
+pub(crate) use args::{Cli, DemoArgs, GlobalArgs, ProcessArgs, Shell};
+use args::{Command, ExportArgs, ServeArgs, StoreArgs, WorkerArgs};
+use ask::ApiArgs;
+use asked::Today;
+pub(crate) use asked::{ApiConfig, AskConfig, Whom};
 pub(crate) use bad::BadConfig;
 pub(crate) use dlq::{By, DlqAction, DlqConfig, Redrive, Stored};
+pub(crate) use replay::ReplayConfig;
 pub(crate) use serve::ServeConfig;
 pub(crate) use store::StoreConfig;
 use token::TokenCommand;
 pub(crate) use token::{GrantArg, NewTokenArgs, quoted};
 pub(crate) use units::show_duration;
 pub(crate) use worker::{DoctorConfig, WorkerConfig};
+
+use crate::ask::Export;
+use crate::zone::Zone;
 
 /// The settings file that is read when none is named.
 const DEFAULT_FILE: &str = "afterimage.toml";
@@ -48,6 +61,8 @@ pub(crate) struct Config {
     pub(crate) task: Task,
     /// What is allowed but unwise: one line each.
     pub(crate) warnings: Vec<String>,
+    /// The zone that times are shown in.
+    pub(crate) zone: Zone,
 }
 
 /// A command with everything it needs.
@@ -58,10 +73,22 @@ pub(crate) enum Task {
     Migrate(StoreConfig),
     Demo(DemoArgs),
     Doctor(Box<DoctorConfig>),
-    History(Box<HistoryArgs>, StoreConfig),
-    State(Box<StateArgs>, StoreConfig),
+    Ask(Box<AskConfig>),
+    Export(Box<ExportConfig>),
+    Replay(Box<ReplayConfig>),
+    /// The command line that the shell is told of.
+    Completions(Shell, Box<clap::Command>),
     Dlq(Box<DlqConfig>),
     NewToken(NewTokenArgs),
+}
+
+/// What to write out, and where to.
+#[derive(Debug)]
+pub(crate) struct ExportConfig {
+    pub(crate) whom: Whom,
+    pub(crate) export: Export,
+    /// The file; standard output without one.
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// Why there is no configuration to run with.
@@ -90,6 +117,7 @@ pub(crate) fn load(argv: &[OsString]) -> Result<Config, Stop> {
     let matches = command(&file).try_get_matches_from(argv).map_err(|error| stop(error, argv, &file))?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| stop(error, argv, &file))?;
     let store_is_chosen = file.values.contains_key("store") || is_given(&matches, "store");
+    let today = Today::in_zone(if cli.global.utc { Zone::utc() } else { Zone::local() });
     let mut warnings = Vec::new();
     let mut store = |args: &StoreArgs| StoreConfig::new(args, store_is_chosen, &mut warnings);
     let task = match cli.command {
@@ -107,14 +135,20 @@ pub(crate) fn load(argv: &[OsString]) -> Result<Config, Stop> {
             let store = store(&args.worker.store)?;
             Task::Doctor(Box::new(DoctorConfig::new(*args, store, file.rules, &mut warnings)?))
         }
-        Command::History(args) => {
-            let store = store(&args.store)?;
-            Task::History(args, store)
+        Command::Ask(asked) => {
+            let ask = asked.ask();
+            let whom = whom(&matches, &ask.api, &ask.store, store_is_chosen, &mut warnings)?;
+            Task::Ask(Box::new(AskConfig::new(&asked, whom, &today)?))
         }
-        Command::State(args) => {
-            let store = store(&args.store)?;
-            Task::State(args, store)
+        Command::Export(args) => {
+            let whom = whom(&matches, &args.api, &args.store, store_is_chosen, &mut warnings)?;
+            Task::Export(Box::new(ExportConfig::new(*args, whom, &today)?))
         }
+        Command::Replay(args) => {
+            let store = store(&args.store)?;
+            Task::Replay(Box::new(ReplayConfig::new(*args, store, file.rules, &mut warnings)?))
+        }
+        Command::Completions(args) => Task::Completions(args.shell, Box::new(Cli::command())),
         Command::Token(args) => match args.command {
             TokenCommand::New(args) => Task::NewToken(args),
         },
@@ -123,10 +157,44 @@ pub(crate) fn load(argv: &[OsString]) -> Result<Config, Stop> {
             let is_told =
                 store_is_chosen || is_given(&matches, "sqlite_path") || file.values.contains_key("sqlite-path");
             let store = if is_told { Some(store(args.command.store())?) } else { None };
-            Task::Dlq(Box::new(DlqConfig::new(args, store, file.rules)?))
+            Task::Dlq(Box::new(DlqConfig::new(args, store, file.rules, &today)?))
         }
     };
-    Ok(Config { global: cli.global, task, warnings })
+    Ok(Config { global: cli.global, task, warnings, zone: today.zone })
+}
+
+/// Who is asked: the API, where one is named. Who names a store on the command line means that store, whatever the
+/// environment or the file say.
+fn whom(
+    matches: &ArgMatches,
+    api: &ApiArgs,
+    store: &StoreArgs,
+    store_is_chosen: bool,
+    warnings: &mut Vec<String>,
+) -> Result<Whom, BadConfig> {
+    let is_flag = |id| source_of(matches, id) == Some(ValueSource::CommandLine);
+    let store_flag = ["store", "sqlite_path"].into_iter().find(|id| is_flag(*id));
+    match store_flag {
+        Some(id) if is_flag("api") => {
+            Err(BadConfig::at("--api", format!("is given beside --{}: ask one of them", id.replace('_', "-"))))
+        }
+        Some(_) => Ok(Whom::Store(StoreConfig::new(store, store_is_chosen, warnings)?)),
+        None => match ApiConfig::new(api, warnings)? {
+            Some(api) => Ok(Whom::Api(api)),
+            None => Ok(Whom::Store(StoreConfig::new(store, store_is_chosen, warnings)?)),
+        },
+    }
+}
+
+impl ExportConfig {
+    fn new(args: ExportArgs, whom: Whom, today: &Today) -> Result<Self, BadConfig> {
+        let Period { from, to } = today.period(&args.period)?;
+        let order = if args.asc { Direction::Ascending } else { Direction::Descending };
+        let listing = Listing { from, to, order, limit: LIMIT_MAX, cursor: None };
+        let format = if args.csv { ExportFormat::Csv } else { ExportFormat::Ndjson };
+        let filter = asked::filter(&args.scope, &args.filter);
+        Ok(Self { whom, export: Export { filter, listing, format }, output: args.output })
+    }
 }
 
 fn help_asked(argv: &[OsString]) -> Option<Stop> {
@@ -205,15 +273,16 @@ fn file_path(argv: &[OsString]) -> Option<PathBuf> {
 
 /// Was the flag given, on the command line or by the environment?
 fn is_given(matches: &ArgMatches, id: &str) -> bool {
+    matches!(source_of(matches, id), Some(ValueSource::CommandLine | ValueSource::EnvVariable))
+}
+
+/// Where the value of a flag of the command that runs came from.
+fn source_of(matches: &ArgMatches, id: &str) -> Option<ValueSource> {
     let mut command = matches;
     while let Some((_, nested)) = command.subcommand() {
         command = nested;
     }
-    command.try_contains_id(id).unwrap_or(false)
-        && matches!(
-            command.value_source(id),
-            Some(clap::parser::ValueSource::CommandLine | clap::parser::ValueSource::EnvVariable)
-        )
+    command.try_contains_id(id).is_ok_and(|is_there| is_there).then(|| command.value_source(id)).flatten()
 }
 
 /// One line that names the place: the flag, the environment variable, or the file and line.

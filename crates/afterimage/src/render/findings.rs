@@ -1,6 +1,7 @@
 //! What the doctor found, the worst marked.
 
 use super::Screen;
+use super::line::Line;
 use super::style::{Look, safe};
 use crate::doctor::{Finding, Level};
 
@@ -15,9 +16,10 @@ pub(crate) fn findings(findings: &[Finding], screen: &Screen) -> String {
             Level::Failure => ("FAIL", Look::Red),
         };
         let check = format!("  {:width$}  ", finding.check);
-        screen.wrapped(&mut out, &[(Some(look), word), (Some(Look::Bold), &check)], &safe(&finding.found));
+        screen.wrapped(&mut out, &Line::of(look, word).and(Look::Bold, &check).hanging().text(&safe(&finding.found)));
         if let Some(change) = &finding.change {
-            screen.wrapped(&mut out, &[(None, &" ".repeat(check.len() + 4)), (None, "→ ")], &safe(change));
+            let margin = " ".repeat(check.len() + 4);
+            screen.wrapped(&mut out, &Line::plain(margin).text("→ ").hanging().text(&safe(change)));
         }
     }
     let count = |level| findings.iter().filter(|finding| finding.level == level).count();

@@ -1,14 +1,11 @@
 //! Dead letters, for people.
 
+use super::line::Line;
 use super::style::{Look, Screen, safe};
+use super::table::Table;
 use crate::commands::dlq::{Coverage, Listed, Report, Shown};
 use crate::config::By;
 use crate::letters::{Facts, UNSAID};
-
-/// Between columns.
-const GAP: &str = "  ";
-/// Widest column, but for the last.
-const WIDTH_MAX: usize = 40;
 
 /// Kinds of letters and how many there are of each; then the letters.
 pub(crate) fn letters(listed: &Listed, by: &[By], screen: &Screen) -> String {
@@ -26,10 +23,9 @@ pub(crate) fn letters(listed: &Listed, by: &[By], screen: &Screen) -> String {
         };
     }
     let has_trail = listed.kinds.iter().any(|kind| kind.in_trail.is_some());
-    let mut titles = vec!["LETTERS".to_owned()];
-    titles.extend(by.iter().map(|by| by.as_str().to_uppercase()));
-    titles.push("UNDERSTOOD NOW".to_owned());
-    titles.push("IN THE TRAIL".to_owned());
+    let keys: Vec<String> = by.iter().map(|by| by.as_str().to_uppercase()).collect();
+    let keys = keys.iter().map(String::as_str);
+    let titles: Vec<&str> = ["LETTERS"].into_iter().chain(keys).chain(["UNDERSTOOD NOW", "IN THE TRAIL"]).collect();
     let rows = listed.kinds.iter().map(|kind| {
         let mut row = vec![kind.letters.to_string()];
         row.extend(by.iter().map(|by| kind.keys.get(by.as_str()).cloned().unwrap_or_default()));
@@ -37,31 +33,28 @@ pub(crate) fn letters(listed: &Listed, by: &[By], screen: &Screen) -> String {
         row.push(kind.in_trail.map_or_else(|| "not checked".to_owned(), |letters| letters.to_string()));
         row
     });
-    table(&titles, &rows.collect::<Vec<_>>(), screen, &mut out);
+    table(&titles, rows, screen, &mut out);
     if listed.of_other_kinds > 0 {
-        screen.line(&mut out, &[(None, &format!("and {} letters of other kinds", listed.of_other_kinds))]);
+        screen.wrapped(&mut out, &Line::plain(format!("and {} letters of other kinds", listed.of_other_kinds)));
     }
     out.push('\n');
     let titles = ["MESSAGE ID", "SENT HERE", "BYTES", "REASON", "TABLE", "NOW", "IN THE TRAIL", "PLACE"];
-    let rows: Vec<Vec<String>> = listed.items.iter().map(row).collect();
-    table(&titles.map(str::to_owned), &rows, screen, &mut out);
+    table(&titles, listed.items.iter().map(|letter| row(letter, screen)), screen, &mut out);
     if listed.items.len() < listed.matched {
         let rest = listed.matched - listed.items.len();
-        screen.line(
-            &mut out,
-            &[(Some(Look::Dim), &format!("and {rest} more; --limit shows up to 1000, --filter fewer"))],
-        );
+        let rest = format!("and {rest} more; --limit shows up to 1000, --filter fewer");
+        screen.wrapped(&mut out, &Line::of(Look::Dim, rest));
     }
     if !has_trail {
-        screen.line(&mut out, &[(Some(Look::Dim), "the trail was not asked: --store says where it is")]);
+        screen.wrapped(&mut out, &Line::of(Look::Dim, "the trail was not asked: --store says where it is"));
     }
     out
 }
 
-fn row(letter: &Facts) -> Vec<String> {
+fn row(letter: &Facts, screen: &Screen) -> Vec<String> {
     vec![
         letter.message_id.clone(),
-        seconds(&letter.sent_at.to_string()),
+        screen.time(&letter.sent_at.to_string()),
         letter.body_bytes.to_string(),
         letter.reason().to_owned(),
         letter.key(By::Table),
@@ -77,11 +70,11 @@ pub(crate) fn letter(shown: &Shown, screen: &Screen) -> String {
     let facts = &shown.facts;
     let mut line = |name: &str, text: &str| {
         if !text.is_empty() {
-            screen.wrapped(&mut out, &[(Some(Look::Bold), &format!("{name:<14}"))], &safe(text));
+            screen.wrapped(&mut out, &Line::of(Look::Bold, format!("{name:<14}")).hanging().text(&safe(text)));
         }
     };
     line("message id", &facts.message_id);
-    line("sent here", &format!("{}, received {} times", seconds(&facts.sent_at.to_string()), facts.receive_count));
+    line("sent here", &format!("{}, received {} times", screen.time(&facts.sent_at.to_string()), facts.receive_count));
     match (facts.via, &facts.source_queue) {
         ("worker", _) => line("given up by", facts.worker.as_deref().unwrap_or("a worker")),
         (_, Some(queue)) => line("moved from", &format!("{queue}, by its redrive policy: received too often")),
@@ -93,7 +86,7 @@ pub(crate) fn letter(shown: &Shown, screen: &Screen) -> String {
     let failed: Vec<String> = facts.failed_events.iter().map(usize::to_string).collect();
     line("failed events", &(failed.join(", ") + if facts.and_more_failed { ", …" } else { "" }));
     let origin = &facts.origin;
-    line("first sent as", &format!("{}, {}", origin.message_id, seconds(&origin.published_at.to_string())));
+    line("first sent as", &format!("{}, {}", origin.message_id, screen.time(&origin.published_at.to_string())));
     line("FIFO group", origin.group_id.as_deref().unwrap_or_default());
     line("body", &format!("{} bytes", facts.body_bytes));
     line("attributes", &facts.attributes.join(", "));
@@ -109,30 +102,25 @@ pub(crate) fn letter(shown: &Shown, screen: &Screen) -> String {
     }
     out.push('\n');
     let titles = ["EVENT", "FORMAT", "SOURCE", "TABLE", "OP", "EVENT ID", "READ NOW", "WHERE AND WHAT"];
-    let rows: Vec<Vec<String>> = shown
-        .events
-        .iter()
-        .map(|event| {
-            let text = |text: &Option<String>| text.clone().unwrap_or_else(|| UNSAID.to_owned());
-            let what =
-                [event.place.clone(), event.problem.clone()].into_iter().flatten().collect::<Vec<_>>().join(": ");
-            vec![
-                event.index.map_or_else(|| UNSAID.to_owned(), |index| index.to_string()),
-                text(&event.format),
-                text(&event.source),
-                text(&event.table),
-                event.op.unwrap_or(UNSAID).to_owned(),
-                text(&event.event_id),
-                event.verdict.to_owned(),
-                what,
-            ]
-        })
-        .collect();
-    table(&titles.map(str::to_owned), &rows, screen, &mut out);
+    let rows = shown.events.iter().map(|event| {
+        let text = |text: &Option<String>| text.clone().unwrap_or_else(|| UNSAID.to_owned());
+        let what = [event.place.clone(), event.problem.clone()].into_iter().flatten().collect::<Vec<_>>().join(": ");
+        vec![
+            event.index.map_or_else(|| UNSAID.to_owned(), |index| index.to_string()),
+            text(&event.format),
+            text(&event.source),
+            text(&event.table),
+            event.op.unwrap_or(UNSAID).to_owned(),
+            text(&event.event_id),
+            event.verdict.to_owned(),
+            what,
+        ]
+    });
+    table(&titles, rows, screen, &mut out);
     if !shown.outline.is_empty() {
         out.push('\n');
         for line in &shown.outline {
-            screen.line(&mut out, &[(None, &safe(line))]);
+            screen.wrapped(&mut out, &Line::plain(safe(line)));
         }
     }
     if let Some(body) = &shown.body {
@@ -162,8 +150,8 @@ pub(crate) fn redriven(report: &Report, queue_url: Option<&str>, screen: &Screen
         ),
     ] {
         if letters > 0 {
-            screen
-                .line(&mut out, &[(Some(Look::Bold), &format!("{letters:>8}")), (None, &format!("  {}", safe(&what)))]);
+            let line = Line::of(Look::Bold, format!("{letters:>8}")).text("  ").hanging().text(&safe(&what));
+            screen.wrapped(&mut out, &line);
         }
     }
     if out.is_empty() {
@@ -171,41 +159,17 @@ pub(crate) fn redriven(report: &Report, queue_url: Option<&str>, screen: &Screen
     }
     if !report.stayed.is_empty() {
         out.push('\n');
-        let rows: Vec<Vec<String>> =
-            report.stayed.iter().map(|stayed| vec![stayed.message_id.clone(), stayed.why.clone()]).collect();
-        table(&["STAYED".to_owned(), "WHY".to_owned()], &rows, screen, &mut out);
+        let rows = report.stayed.iter().map(|stayed| vec![stayed.message_id.clone(), stayed.why.clone()]);
+        table(&["STAYED", "WHY"], rows, screen, &mut out);
     }
     out
 }
 
-/// RFC 3339, to the second.
-fn seconds(text: &str) -> String {
-    let text = text.replace('T', " ");
-    text.split_once('.').map_or(text.clone(), |(seconds, _)| format!("{seconds}Z"))
-}
-
-/// Columns as wide as their widest cell; the last takes what is left.
-fn table(titles: &[String], rows: &[Vec<String>], screen: &Screen, out: &mut String) {
-    let rows: Vec<Vec<String>> =
-        rows.iter().map(|row| row.iter().map(|cell| safe(cell).into_owned()).collect()).collect();
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-        cells.max(titles[column].chars().count()).min(WIDTH_MAX)
-    };
-    let widths: Vec<usize> = (0..titles.len()).map(width).collect();
-    let padded = |row: &[String]| -> String {
-        let last = row.len() - 1;
-        let cells = row.iter().enumerate().map(|(column, cell)| match column {
-            column if column == last => cell.clone(),
-            column => {
-                let shown: String = cell.chars().take(widths[column]).collect();
-                format!("{shown:<width$}{GAP}", width = widths[column])
-            }
-        });
-        cells.collect()
-    };
-    screen.line(out, &[(Some(Look::Bold), &padded(titles))]);
-    for row in &rows {
-        screen.line(out, &[(None, &padded(row))]);
+/// Rows of plain text, of which the last takes what is left.
+fn table(titles: &[&str], rows: impl IntoIterator<Item = Vec<String>>, screen: &Screen, out: &mut String) {
+    let mut table = Table::new(titles);
+    for row in rows {
+        table.row(row.iter().map(|cell| vec![Line::plain(safe(cell))]).collect());
     }
+    table.print(screen, out);
 }

@@ -3,19 +3,23 @@
 use std::borrow::Cow;
 use std::io::IsTerminal;
 
+use super::line::Line;
+use crate::zone::Zone;
+
 /// Narrowest width that lines are fitted to: below it a table says nothing.
 const WIDTH_MIN: usize = 40;
 
 /// Where a table goes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Screen {
-    /// Columns; lines are not cut where there are none (a pipe, a file).
+    /// Columns; lines are not fitted where there are none (a pipe, a file).
     width: Option<usize>,
     is_coloured: bool,
+    zone: Zone,
 }
 
 /// How a piece of text looks: an SGR parameter.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
     Bold,
     Dim,
@@ -38,16 +42,21 @@ impl Look {
 
 impl Screen {
     /// Standard output as it is: colours only on a terminal, and not where `NO_COLOR` is set (<https://no-color.org>).
-    pub(crate) fn stdout() -> Self {
+    pub(crate) fn stdout(zone: Zone) -> Self {
         let is_terminal = std::io::stdout().is_terminal();
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let width = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0).max(WIDTH_MIN));
-        Self { width: width.filter(|_| is_terminal), is_coloured: is_terminal && !no_color }
+        Self { width: width.filter(|_| is_terminal), is_coloured: is_terminal && !no_color, zone }
     }
 
     #[cfg(test)]
     pub(super) fn plain(width: Option<usize>) -> Self {
-        Self { width, is_coloured: false }
+        Self { width, is_coloured: false, zone: Zone::utc() }
+    }
+
+    /// A time as answers bear it, in the zone of the reader.
+    pub(super) fn time(&self, text: &str) -> String {
+        safe(&self.zone.show_text(text)).into_owned()
     }
 
     /// Columns, where lines are fitted to any.
@@ -55,56 +64,29 @@ impl Screen {
         self.width
     }
 
-    /// Pieces and then a text, broken at spaces into as many lines as it takes, each below the text's begin.
-    pub(super) fn wrapped(&self, out: &mut String, before: &[(Option<Look>, &str)], text: &str) {
-        let indent: usize = before.iter().map(|(_, text)| text.chars().count()).sum();
-        let room = self.width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(WIDTH_MIN / 2));
-        let mut lines = vec![String::new()];
-        for word in text.split(' ') {
-            let line = lines.last_mut().filter(|line| line.chars().count() + 1 + word.chars().count() <= room);
-            match line {
-                Some(line) if line.is_empty() => line.push_str(word),
-                Some(line) => line.extend([" ", word]),
-                None => lines.push(word.to_owned()),
-            }
-        }
-        let margin = " ".repeat(indent);
-        for (index, line) in lines.iter().filter(|line| !line.is_empty()).enumerate() {
-            match index {
-                0 => self.line(out, &[before, &[(None, line)]].concat()),
-                _ => self.line(out, &[(None, &margin), (None, line)]),
-            }
+    /// A line, broken where it is wider than the screen.
+    pub(super) fn wrapped(&self, out: &mut String, line: &Line) {
+        for line in line.wrapped(self.width.unwrap_or(usize::MAX)) {
+            self.line(out, &line);
         }
     }
 
-    /// One line of pieces; one that is wider than the screen is cut and ends in `…`.
-    pub(super) fn line(&self, out: &mut String, pieces: &[(Option<Look>, &str)]) {
-        let total: usize = pieces.iter().map(|(_, text)| text.chars().count()).sum();
-        let mut left = match self.width {
-            Some(width) if total > width => width.saturating_sub(1),
-            _ => total,
-        };
-        let is_cut = left < total;
+    /// One line as it is.
+    pub(super) fn line(&self, out: &mut String, line: &Line) {
         let start = out.len();
-        for (look, text) in pieces {
-            let shown: String = text.chars().take(left).collect();
-            left -= shown.chars().count();
-            match look.filter(|_| self.is_coloured && !shown.is_empty()) {
-                Some(look) => out.extend(["\u{1b}[", look.code(), "m", &shown, "\u{1b}[0m"]),
-                None => out.push_str(&shown),
+        for (look, text) in line.pieces() {
+            match look.filter(|_| self.is_coloured && !text.trim().is_empty()) {
+                Some(look) => out.extend(["\u{1b}[", look.code(), "m", text, "\u{1b}[0m"]),
+                None => out.push_str(text),
             }
         }
-        if is_cut {
-            out.push('…');
-        } else {
-            out.truncate(start + out[start..].trim_end_matches(' ').len());
-        }
+        out.truncate(start + out[start..].trim_end_matches(' ').len());
         out.push('\n');
     }
 }
 
 /// Text without anything that a terminal would obey or that would turn its direction.
-pub(super) fn safe(text: &str) -> Cow<'_, str> {
+pub(crate) fn safe(text: &str) -> Cow<'_, str> {
     let is_unsafe = |c: char| {
         c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
@@ -125,16 +107,6 @@ pub(super) fn safe(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_fit_and_say_that_they_were_cut() {
-        let mut out = String::new();
-        Screen::plain(Some(10)).line(&mut out, &[(None, "abcde"), (Some(Look::Red), "fghijkl"), (None, "gone")]);
-        assert_eq!(out, "abcdefghi…\n");
-        out.clear();
-        Screen::plain(None).line(&mut out, &[(None, "abcde"), (None, "fghijkl  ")]);
-        assert_eq!(out, "abcdefghijkl\n");
-    }
 
     #[test]
     fn nothing_reaches_the_terminal_that_it_would_obey() {

@@ -1,16 +1,11 @@
 //! How much of a queue was looked at: nothing is left out in silence.
 
-use std::io::{IsTerminal, Write};
-use std::time::{Duration, Instant};
-
 use afterimage_consumer::dead_letters::{Look, LookEnd};
 use serde::Serialize;
 
 use crate::commands::Outcome;
 use crate::output;
-
-/// Between two words on the progress.
-const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+use crate::progress::Progress;
 
 /// What was looked at, of what there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -56,44 +51,11 @@ impl Coverage {
     }
 }
 
-/// How far a look is, on standard error, where that is a terminal.
-pub(super) struct Progress {
-    is_shown: bool,
-    told_at: Instant,
-    has_told: bool,
-}
-
-impl Progress {
-    pub(super) fn new() -> Self {
-        Self { is_shown: std::io::stderr().is_terminal(), told_at: Instant::now(), has_told: false }
-    }
-
-    pub(super) fn tell(&mut self, look: &Look) {
-        if self.is_shown && self.told_at.elapsed() >= PROGRESS_EVERY {
-            self.told_at = Instant::now();
-            self.has_told = true;
-            let counts = look.facts().counts;
-            let about = counts.visible.max(look.handed_out() as u64);
-            self.write(&format!("\r\u{1b}[Klooked at {} of about {about} letters", look.handed_out()));
-        }
-    }
-
-    /// Takes the line away.
-    pub(super) fn end(&mut self) {
-        if std::mem::take(&mut self.has_told) {
-            self.write("\r\u{1b}[K");
-        }
-    }
-
-    fn write(&self, text: &str) {
-        // Nobody misses progress that cannot be shown.
-        let mut stderr = std::io::stderr().lock();
-        stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush()).ok();
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.end();
-    }
+/// How far a look is.
+pub(super) fn tell(progress: &mut Progress, look: &Look) {
+    progress.tell(|| {
+        let counts = look.facts().counts;
+        let about = counts.visible.max(look.handed_out() as u64);
+        format!("looked at {} of about {about} letters", look.handed_out())
+    });
 }

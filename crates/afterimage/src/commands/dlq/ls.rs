@@ -9,7 +9,7 @@ use super::{Coverage, Desk, Outcome, Progress};
 use crate::config::By;
 use crate::letters::{Facts, TrailState};
 use crate::output;
-use crate::render::{self, Screen};
+use crate::render;
 
 /// Most kinds that are told apart: a worker's name may be in them, and a fleet has many over time.
 const KINDS_MAX: usize = 1_000;
@@ -62,7 +62,7 @@ pub(super) async fn run(look: &mut Look, desk: &Desk, by: &[By], limit: usize, j
     if json {
         output::print(&(serde_json::to_string(&listed)? + "\n"))?;
     } else {
-        output::print(&render::letters(&listed, by, &Screen::stdout()))?;
+        output::print(&render::letters(&listed, by, &desk.screen))?;
     }
     Ok(coverage.outcome())
 }

@@ -19,10 +19,11 @@ use super::Outcome;
 use crate::aws::Aws;
 use crate::config::{DlqAction, DlqConfig, show_duration};
 use crate::letters::{Facts, Reader, Reading, Selection, in_trail};
+use crate::progress::Progress;
+use crate::render::Screen;
 use crate::signals::Stop;
 use crate::{output, stores};
 pub(crate) use coverage::Coverage;
-use coverage::Progress;
 pub(crate) use ls::Listed;
 pub(crate) use redrive::Report;
 pub(crate) use show::Shown;
@@ -37,14 +38,15 @@ struct Desk {
     reader: Reader,
     store: Option<Arc<dyn Lookup>>,
     selection: Selection,
+    screen: Screen,
     stop: CancellationToken,
 }
 
 /// Does what was asked, until it is done or told to end; then gives every letter back that it holds.
-pub(super) async fn run(config: DlqConfig, stop: Stop) -> anyhow::Result<Outcome> {
+pub(super) async fn run(config: DlqConfig, screen: Screen, stop: Stop) -> anyhow::Result<Outcome> {
     let DlqConfig { dlq_url, selection, look_max, hold, events, rules, store, action } = config;
     let store = store.map(|store| stores::open(&store, stores::Missing::Refuse)).transpose()?;
-    let desk = Desk { reader: Reader::new(events, rules), store, selection, stop: stop.drain.clone() };
+    let desk = Desk { reader: Reader::new(events, rules), store, selection, screen, stop: stop.drain.clone() };
     if let Some(store) = &desk.store {
         store.ping().await.context("the trail")?;
     }
@@ -106,7 +108,7 @@ impl Desk {
     /// The next letters, at most ten, each with what is known of it; none at the end.
     async fn next(&self, look: &mut Look, progress: &mut Progress) -> anyhow::Result<Vec<(Letter, Facts, Reading)>> {
         let letters = look.next(&self.stop).await.context("the queue of dead letters")?;
-        progress.tell(look);
+        coverage::tell(progress, look);
         let mut judged = Vec::with_capacity(letters.len());
         for letter in letters {
             let reading = self.reader.read(&letter);

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{Coverage, Desk, Outcome, Progress};
 use crate::config::{Redrive, Stored};
 use crate::letters::{Facts, TrailState};
-use crate::render::{self, Screen};
+use crate::render;
 use crate::{clock, output};
 
 /// A person is asked before more letters than these go.
@@ -114,7 +114,7 @@ pub(super) async fn run(
     if redrive.json {
         output::print(&(serde_json::to_string(&report)? + "\n"))?;
     } else {
-        output::print(&render::redriven(&report, redrive.queue_url.as_deref(), &Screen::stdout()))?;
+        output::print(&render::redriven(&report, redrive.queue_url.as_deref(), &desk.screen))?;
     }
     outcome?;
     let is_whole = report.stayed.is_empty() && report.not_deleted == 0 && (is_limited || coverage.is_complete);

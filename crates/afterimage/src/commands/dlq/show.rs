@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Coverage, Desk, Outcome, Progress};
 use crate::letters::{EventNow, Facts, outline};
 use crate::output;
-use crate::render::{self, Screen};
+use crate::render;
 
 /// What `show` answers.
 #[derive(Debug, Serialize)]
@@ -65,7 +65,7 @@ pub(super) async fn run(
             if json {
                 output::print(&(serde_json::to_string(&shown)? + "\n"))?;
             } else {
-                output::print(&render::letter(&shown, &Screen::stdout()))?;
+                output::print(&render::letter(&shown, &desk.screen))?;
             }
             return Ok(Outcome::Done);
         }
