@@ -67,7 +67,7 @@ fn page(document: &Value) -> String {
     let text = |value: &Value| escaped(value.as_str().unwrap_or_default());
     let info = &document["info"];
     // Writing to a text cannot fail.
-    let _: Result<(), std::fmt::Error> = (|| {
+    let written = (|| -> std::fmt::Result {
         write!(html, "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">")?;
         write!(html, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">")?;
         write!(html, "<title>afterimage API</title><style>{STYLE}</style></head><body><main>")?;
@@ -116,6 +116,7 @@ fn page(document: &Value) -> String {
         }
         write!(html, "</section></main></body></html>")
     })();
+    debug_assert!(written.is_ok(), "a string takes everything");
     html
 }
 

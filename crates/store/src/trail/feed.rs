@@ -136,7 +136,7 @@ fn object(entry: &EntryView, labels: &Labels<'_>) -> String {
 /// `public.orders` → `order`. Only endings that are safe in English; any other name stays as it is.
 fn singular(table: &str) -> String {
     let name = table.rsplit('.').next().filter(|name| !name.is_empty()).unwrap_or(table);
-    let name = short(&name.replace('_', " "));
+    let name = short(name.replace('_', " "));
     if let Some(stem) = name.strip_suffix("ies").filter(|stem| stem.len() > 2) {
         return format!("{stem}y");
     }
@@ -179,7 +179,7 @@ fn predicate(entry: &EntryView, object: &str, changes: &[FeedChange]) -> (&'stat
     match changes {
         [] if entry.changed.is_empty() => ("changed", object.to_owned()),
         [] => {
-            let names: Vec<String> = entry.changed.iter().take(CHANGES_TOLD_MAX).map(|name| short(name)).collect();
+            let names: Vec<String> = entry.changed.iter().take(CHANGES_TOLD_MAX).map(short).collect();
             let names = and_more(names, entry.changed.len(), " and ");
             ("changed", format!("the {names} of {object}; to what was not kept"))
         }

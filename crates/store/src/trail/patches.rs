@@ -233,7 +233,7 @@ fn between(
     kept.retain(|change| {
         let is_quiet = approximate.iter().any(|place| change.path.is_within(place));
         let holds_quiet = approximate.iter().any(|place| written(change, place));
-        !is_quiet && !(holds_quiet && same_without(change, &approximate))
+        !(is_quiet || holds_quiet && same_without(change, &approximate))
     });
     let (written, quiet): (BTreeSet<Pointer>, _) =
         approximate.into_iter().partition(|place| kept.iter().any(|change| written(change, place)));
