@@ -1,5 +1,7 @@
 //! `afterimage serve`, as it is started and asked.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
 mod support;
 
 use std::io::{Read, Write};

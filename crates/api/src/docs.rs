@@ -64,60 +64,60 @@ pub(crate) fn pages(document: &Value) -> Router {
 /// The document as a page to read.
 fn page(document: &Value) -> String {
     let mut html = String::new();
+    // Writing to a text cannot fail.
+    write_page(&mut html, document).ok();
+    html
+}
+
+fn write_page(html: &mut String, document: &Value) -> std::fmt::Result {
     let text = |value: &Value| escaped(value.as_str().unwrap_or_default());
     let info = &document["info"];
-    // Writing to a text cannot fail.
-    let written = (|| -> std::fmt::Result {
-        write!(html, "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">")?;
-        write!(html, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">")?;
-        write!(html, "<title>afterimage API</title><style>{STYLE}</style></head><body><main>")?;
-        write!(html, "<h1>afterimage API <small>{}</small></h1>", text(&info["version"]))?;
-        write!(html, "<p>{}</p>", marked(&text(&info["description"])))?;
-        write!(html, "<p>For programs: <a href=\"/v1/openapi.json\">/v1/openapi.json</a> (OpenAPI 3.1).</p><nav><ul>")?;
-        let operations =
-            || document["paths"].as_object().into_iter().flatten().map(|(path, item)| (path, &item["get"]));
-        for (path, operation) in operations() {
-            let (id, summary) = (text(&operation["operationId"]), text(&operation["summary"]));
-            write!(html, "<li><a href=\"#{id}\"><code>{}</code></a> {summary}</li>", escaped(path))?;
+    write!(html, "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">")?;
+    write!(html, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">")?;
+    write!(html, "<title>afterimage API</title><style>{STYLE}</style></head><body><main>")?;
+    write!(html, "<h1>afterimage API <small>{}</small></h1>", text(&info["version"]))?;
+    write!(html, "<p>{}</p>", marked(&text(&info["description"])))?;
+    write!(html, "<p>For programs: <a href=\"/v1/openapi.json\">/v1/openapi.json</a> (OpenAPI 3.1).</p><nav><ul>")?;
+    let operations = || document["paths"].as_object().into_iter().flatten().map(|(path, item)| (path, &item["get"]));
+    for (path, operation) in operations() {
+        let (id, summary) = (text(&operation["operationId"]), text(&operation["summary"]));
+        write!(html, "<li><a href=\"#{id}\"><code>{}</code></a> {summary}</li>", escaped(path))?;
+    }
+    write!(html, "<li><a href=\"#problems\">Problems</a></li><li><a href=\"#shapes\">Shapes</a></li></ul></nav>")?;
+    for (path, operation) in operations() {
+        let (id, summary) = (text(&operation["operationId"]), text(&operation["summary"]));
+        write!(html, "<section id=\"{id}\"><h2><code>GET {}</code></h2>", escaped(path))?;
+        write!(html, "<p><strong>{summary}.</strong> {}</p>", marked(&text(&operation["description"])))?;
+        write!(html, "<table><tr><th>parameter</th><th>value</th><th>meaning</th></tr>")?;
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let required = if parameter["required"] == true { " (required)" } else { "" };
+            let (name, help) = (text(&parameter["name"]), marked(&text(&parameter["description"])));
+            let value = escaped(&values(&parameter["schema"]));
+            write!(html, "<tr><td><code>{name}</code>{required}</td><td>{value}</td><td>{help}</td></tr>")?;
         }
-        write!(html, "<li><a href=\"#problems\">Problems</a></li><li><a href=\"#shapes\">Shapes</a></li></ul></nav>")?;
-        for (path, operation) in operations() {
-            let (id, summary) = (text(&operation["operationId"]), text(&operation["summary"]));
-            write!(html, "<section id=\"{id}\"><h2><code>GET {}</code></h2>", escaped(path))?;
-            write!(html, "<p><strong>{summary}.</strong> {}</p>", marked(&text(&operation["description"])))?;
-            write!(html, "<table><tr><th>parameter</th><th>value</th><th>meaning</th></tr>")?;
-            for parameter in operation["parameters"].as_array().into_iter().flatten() {
-                let required = if parameter["required"] == true { " (required)" } else { "" };
-                let (name, help) = (text(&parameter["name"]), marked(&text(&parameter["description"])));
-                let value = escaped(&values(&parameter["schema"]));
-                write!(html, "<tr><td><code>{name}</code>{required}</td><td>{value}</td><td>{help}</td></tr>")?;
-            }
-            write!(html, "</table><table><tr><th>status</th><th>answer</th></tr>")?;
-            for (status, answer) in operation["responses"].as_object().into_iter().flatten() {
-                let shape = answer.pointer("/content/application~1json/schema/$ref").and_then(Value::as_str);
-                let shape = shape.and_then(|shape| shape.rsplit('/').next());
-                let link = shape.map_or_else(String::new, |name| format!(" <a href=\"#shape-{name}\">{name}</a>"));
-                write!(html, "<tr><td>{status}</td><td>{}{link}</td></tr>", text(&answer["description"]))?;
-            }
-            write!(html, "</table></section>")?;
+        write!(html, "</table><table><tr><th>status</th><th>answer</th></tr>")?;
+        for (status, answer) in operation["responses"].as_object().into_iter().flatten() {
+            let shape = answer.pointer("/content/application~1json/schema/$ref").and_then(Value::as_str);
+            let shape = shape.and_then(|shape| shape.rsplit('/').next());
+            let link = shape.map_or_else(String::new, |name| format!(" <a href=\"#shape-{name}\">{name}</a>"));
+            write!(html, "<tr><td>{status}</td><td>{}{link}</td></tr>", text(&answer["description"]))?;
         }
-        write!(
-            html,
-            "<section id=\"problems\"><h2>Problems</h2><table><tr><th>type</th><th>status</th><th>title</th></tr>"
-        )?;
-        for kind in ProblemKind::ALL {
-            let (name, status, title) = (kind.name(), kind.status().as_u16(), kind.title());
-            write!(html, "<tr id=\"{name}\"><td><code>/docs#{name}</code></td><td>{status}</td><td>{title}</td></tr>")?;
-        }
-        write!(html, "</table></section><section id=\"shapes\"><h2>Shapes</h2>")?;
-        for (name, schema) in document["components"]["schemas"].as_object().into_iter().flatten() {
-            let shown = escaped(&serde_json::to_string_pretty(schema).unwrap_or_default());
-            write!(html, "<h3 id=\"shape-{name}\">{name}</h3><pre>{shown}</pre>")?;
-        }
-        write!(html, "</section></main></body></html>")
-    })();
-    debug_assert!(written.is_ok(), "a string takes everything");
-    html
+        write!(html, "</table></section>")?;
+    }
+    write!(
+        html,
+        "<section id=\"problems\"><h2>Problems</h2><table><tr><th>type</th><th>status</th><th>title</th></tr>"
+    )?;
+    for kind in ProblemKind::ALL {
+        let (name, status, title) = (kind.name(), kind.status().as_u16(), kind.title());
+        write!(html, "<tr id=\"{name}\"><td><code>/docs#{name}</code></td><td>{status}</td><td>{title}</td></tr>")?;
+    }
+    write!(html, "</table></section><section id=\"shapes\"><h2>Shapes</h2>")?;
+    for (name, schema) in document["components"]["schemas"].as_object().into_iter().flatten() {
+        let shown = escaped(&serde_json::to_string_pretty(schema).unwrap_or_default());
+        write!(html, "<h3 id=\"shape-{name}\">{name}</h3><pre>{shown}</pre>")?;
+    }
+    write!(html, "</section></main></body></html>")
 }
 
 /// What a parameter may say, in words.

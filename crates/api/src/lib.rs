@@ -7,7 +7,7 @@
 //! | `/docs` | the same to read |
 //! | `/healthz`, `/readyz`, `/metrics` | see [`health_pages`] |
 //!
-//! Each question is one [`operation::Operation`]: the same description routes a request, checks its parameters and becomes
+//! Each question is one `Operation`: the same description routes a request, checks its parameters and becomes
 //! the document, so none of them can say what another does not.
 
 mod access;
