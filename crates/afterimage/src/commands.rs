@@ -5,6 +5,7 @@ mod demo;
 pub(crate) mod dlq;
 mod doctor;
 mod export;
+mod health;
 mod migrate;
 mod questions;
 mod replay;
@@ -71,6 +72,7 @@ pub(crate) async fn run(config: Config, stop: Stop) -> anyhow::Result<Outcome> {
         Task::Ask(ask) => questions::run(*ask, &Screen::stdout(config.zone), &stop).await,
         Task::Export(export) => export::run(*export, &stop).await,
         Task::Replay(replay) => replay::run(*replay, &Screen::stdout(config.zone), &stop).await,
+        Task::Health(listen) => health::run(listen),
         Task::Completions(shell, command) => completions::run(shell, *command),
         Task::Dlq(dlq) => dlq::run(*dlq, Screen::stdout(config.zone), stop).await,
         Task::NewToken(args) => token::new(&args),

@@ -24,6 +24,7 @@ mod budget;
 mod core;
 pub mod dead_letter;
 pub mod dead_letters;
+mod depth;
 mod driver;
 mod health;
 mod message;
@@ -36,6 +37,7 @@ mod telemetry;
 
 pub use crate::core::{Action, Arrival, Books, CallId, Core, Finish, Input, Limits, LimitsError, Note, Status, Time};
 pub use budget::{Budget, Permit};
+pub use depth::{Depth, Watched};
 pub use driver::{End, Worker};
 pub use health::{Health, Unhealthy};
 pub use message::{Attribute, AttributeValue, Handle, Message};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use afterimage_consumer::{End, Finish, Metrics, Pipeline, SqsQueue, SqsSettings, Worker};
+use afterimage_consumer::{Depth, End, Finish, Metrics, Pipeline, Queue, SqsQueue, SqsSettings, Watched, Worker};
 use afterimage_store::{Store, StoreError};
 use afterimage_telemetry::Metrics as Registry;
 use aws_sdk_sqs::config::Builder;
@@ -54,6 +54,15 @@ pub(super) async fn work(config: WorkerConfig, sqs: Builder, store: Arc<dyn Stor
         bytes_max: config.limits.bytes_max,
         connections_max: config.limits.pollers_max,
     };
+    let dead_letters =
+        settings.dlq_url.clone().map(|queue_url| SqsSettings { queue_url, dlq_url: None, ..settings.clone() });
+    let mut watched: Vec<(Watched, Arc<dyn Queue>)> =
+        vec![(Watched::Changes, Arc::new(SqsQueue::new(sqs.clone(), settings.clone())))];
+    watched.extend(dead_letters.map(|settings| -> (_, Arc<dyn Queue>) {
+        (Watched::DeadLetters, Arc::new(SqsQueue::new(sqs.clone(), settings)))
+    }));
+    let depth = Depth::register(registry.registry())?;
+    let interval = config.process.queue_depth_interval;
     let worker = Worker::new(
         config.limits.clone(),
         config.append_timeout,
@@ -67,6 +76,7 @@ pub(super) async fn work(config: WorkerConfig, sqs: Builder, store: Arc<dyn Stor
 
     let end = tokio::select! {
         end = worker.run(stop.drain.clone()) => end,
+        () = depth.watch(&watched, interval), if !interval.is_zero() => unreachable!("it watches for ever"),
         () = stop.now.cancelled() => anyhow::bail!("told twice to stop: what was held will be delivered again"),
     };
     let books = &end.books;

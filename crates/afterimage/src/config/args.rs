@@ -70,6 +70,8 @@ pub(crate) enum Command {
     Migrate(Box<MigrateArgs>),
     /// Try it on this machine: a queue, a worker, a SQLite file, and a small shop that changes things.
     Demo(DemoArgs),
+    /// Ask a worker or the query API on this machine whether it is well: for the health check of a container. Exits 0 or 1.
+    Health(HealthArgs),
     /// Look at a deployment from end to end, with the settings of its worker, and say what to change.
     Doctor(Box<DoctorArgs>),
     #[command(flatten)]
@@ -279,6 +281,10 @@ pub(crate) struct LifeArgs {
 pub(crate) struct ProcessArgs {
     #[command(flatten)]
     pub(crate) life: LifeArgs,
+    /// How often SQS is asked how much queue and dead letters hold, for the metric of both: one call each;
+    /// 0s: never.
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1m")]
+    pub(crate) queue_depth_interval: Duration,
     /// End when, for that long, receives came back empty, nothing is held and the queue's counts read 0; exits 3 if
     /// anything was dead-lettered.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -349,6 +355,14 @@ pub(crate) struct ExportArgs {
     pub(super) api: ApiArgs,
     #[command(flatten)]
     pub(super) store: StoreArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct HealthArgs {
+    /// Address of /healthz, /readyz and /metrics, and for serve of the questions. When not given, 0.0.0.0:9464 for a
+    /// worker and 127.0.0.1:8080 for serve.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) listen: Option<SocketAddr>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -20,6 +20,7 @@ mod when;
 mod worker;
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use afterimage_diff::RuleBlock;
@@ -72,6 +73,8 @@ pub(crate) enum Task {
     Serve(Box<ServeConfig>),
     Migrate(StoreConfig),
     Demo(DemoArgs),
+    /// Where to ask.
+    Health(SocketAddr),
     Doctor(Box<DoctorConfig>),
     Ask(Box<AskConfig>),
     Export(Box<ExportConfig>),
@@ -148,6 +151,7 @@ pub(crate) fn load(argv: &[OsString]) -> Result<Config, Stop> {
             let store = store(&args.store)?;
             Task::Replay(Box::new(ReplayConfig::new(*args, store, file.rules, &mut warnings)?))
         }
+        Command::Health(args) => Task::Health(args.listen.unwrap_or(worker::LISTEN_DEFAULT)),
         Command::Completions(args) => Task::Completions(args.shell, Box::new(Cli::command())),
         Command::Token(args) => match args.command {
             TokenCommand::New(args) => Task::NewToken(args),

@@ -14,7 +14,7 @@ use super::store::{StoreConfig, secret_file};
 use super::{BadConfig, ProcessArgs, WorkerArgs, show_duration};
 
 /// From other machines, too: probes and Prometheus come from there.
-const LISTEN_DEFAULT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 9464));
+pub(super) const LISTEN_DEFAULT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 9464));
 /// What a lease needs beyond one store call: time to notice, and to extend or delete.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// A disk or a cluster under load may take so long, if the lease allows it.

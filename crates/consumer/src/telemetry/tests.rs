@@ -22,6 +22,10 @@ fn families() -> Vec<MetricFamily> {
     }
     metrics.note(&Note::DeadLettered { message_id: message_id.clone(), code: "not_listed" });
     metrics.note(&Note::LeftToRedrive { message_id, code: "too_deep", reason: String::new() });
+    let depth = crate::Depth::register(all.registry()).unwrap();
+    for queue in [crate::Watched::Changes, crate::Watched::DeadLetters] {
+        depth.show(queue, Some(&crate::Counts { visible: 1, in_flight: 1, delayed: 1 }));
+    }
     all.registry().gather().into_iter().filter(|family| !family.name().starts_with("process_")).collect()
 }
 
@@ -40,7 +44,9 @@ fn every_name_follows_the_conventions() {
             MetricType::COUNTER => fits(&["_total"]),
             MetricType::HISTOGRAM => fits(&["_seconds", "_bytes", "_messages", "_names", "_receive_count"]),
             // Bytes and moments name their unit; the others count the thing that they are named after, or say 0 or 1.
-            MetricType::GAUGE => fits(&["_bytes", "_seconds", "_info", "_up", "_in_flight", "_pending", "_pollers"]),
+            MetricType::GAUGE => {
+                fits(&["_bytes", "_seconds", "_info", "_up", "_in_flight", "_pending", "_pollers", "_messages"])
+            }
             other => panic!("{name}: {other:?}"),
         };
         assert!(is_well_named, "{name} names no unit");
