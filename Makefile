@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help run test test-quick faults simulate lint fmt clippy deny docs fuzz bench clean
+.PHONY: help run test test-quick faults simulate lint fmt clippy deny docs chart deploy fuzz bench clean
 
 help: ## What can be asked of this Makefile
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,7 +17,7 @@ run: ## Build and start the demo: queue, worker, SQLite and a small shop's chang
 test: ## Every test, on real servers (Cassandra, ElasticMQ, moto) and a MongoDB-wire one that are fetched, started and stopped here
 	@tests/servers/servers.sh check rust servers
 	$(CARGO) build --locked --workspace --all-targets
-	tests/servers/servers.sh with -- $(CARGO) test --locked --workspace --no-fail-fast
+	tests/servers/servers.sh with -- bash -c '$(CARGO) test --locked --workspace --no-fail-fast && tests/tools/deploy live'
 	fuzz/run $(FUZZ_SECONDS)
 
 test-quick: ## The tests that need no server; says which it skips
@@ -54,6 +54,12 @@ deny:
 
 docs:
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --locked --workspace --all-features --no-deps --document-private-items
+
+chart: ## Check the Helm chart, its alerts and dashboard with the real tools, which are built once (needs Go)
+	tests/tools/chart
+
+deploy: ## Check deploy/ and docker/ with the real tools; the live part runs with the tests
+	tests/tools/deploy static
 
 fuzz: ## Fuzz every parser and the differ for FUZZ_SECONDS each
 	fuzz/run $(FUZZ_SECONDS)
