@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests; a test that cannot go on fails")]
 
+mod fifo;
 mod mixed;
 mod queues;
 mod servers;
@@ -15,7 +16,8 @@ use afterimage_tests::{Form, Need, Plan, QueueKind, StoreKind, server};
 
 /// Three workers on a SQLite file and the queue of this process.
 fn plan(name: &'static str, fault: &'static str) -> Plan {
-    Plan { name, fault, store: sqlite(), queue: QueueKind::Embedded, workers: 3, events: 1_200, per_s: 250 }
+    let (store, queue) = (sqlite(), QueueKind::Embedded);
+    Plan { name, fault, store, queue, workers: 3, events: 1_200, per_s: 250, groups: None }
 }
 
 const fn sqlite() -> StoreKind {

@@ -155,6 +155,26 @@ async fn restarted_one_after_the_other() {
     assert_eq!((report.kills, lost), (0, 0), "whoever is told to stop finishes or gives back: {report:?}");
 }
 
+/// More comes than one worker can do; what eight did not finish, one does.
+#[tokio::test(flavor = "multi_thread")]
+async fn scaled_out_and_in() {
+    if !is_asked_for("scaled_out_and_in") {
+        return;
+    }
+    let plan = plan("scaled_out_and_in", "one worker, eight, one (SIGTERM), and so on, under load");
+    let mut rig = Rig::start(Plan { workers: 1, events: 6_000, per_s: 800, ..plan }).await;
+    while rig.is_sending() {
+        rig.pause(1.0).await;
+        rig.fleet.scale(8).await;
+        rig.pause(3.0).await;
+        rig.fleet.scale(1).await;
+    }
+    let lost = rig.fleet.leases_lost();
+    let report = rig.finish().await;
+    assert!(report.other_faults >= 7, "{report:?}");
+    assert_eq!((report.kills, lost), (0, 0), "whoever is told to stop finishes or gives back: {report:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn with_clocks_that_disagree() {
     let skews_s = [-86_400, 0, 86_400];

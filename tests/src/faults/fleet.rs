@@ -30,6 +30,8 @@ pub struct Fleet {
     guard: Arc<Guard>,
     args: Vec<String>,
     workers: Vec<Worker>,
+    /// Processes started.
+    lives: u32,
     /// Of workers that are gone.
     past: Numbers,
     /// Workers ended by SIGKILL, by us.
@@ -42,12 +44,11 @@ pub struct Fleet {
     pub restarts: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Worker {
     process: Option<(Child, Owed)>,
     /// Variables of its own.
     env: Vec<(String, String)>,
-    lives: u32,
     log: PathBuf,
     page: Option<String>,
     numbers: Numbers,
@@ -67,28 +68,34 @@ impl Fleet {
             guard,
             args,
             workers: Vec::new(),
+            lives: 0,
             past: Numbers::default(),
             kills: 0,
             aborts: 0,
             freezes: 0,
             restarts: 0,
         };
-        for _ in 0..workers {
-            fleet.workers.push(Worker {
-                process: None,
-                env: Vec::new(),
-                lives: 0,
-                log: PathBuf::new(),
-                page: None,
-                numbers: Numbers::default(),
-            });
-        }
+        fleet.workers.resize_with(workers, Worker::default);
         prepare(&mut fleet);
         for worker in 0..workers {
             fleet.spawn(worker);
             fleet.page_of(worker).await;
         }
         fleet
+    }
+
+    /// More workers or fewer: the last ones are told to stop, all at once.
+    ///
+    /// # Panics
+    /// When one does not end well.
+    pub async fn scale(&mut self, workers: usize) {
+        let before = self.len();
+        self.end_from(workers).await;
+        self.restarts += before.saturating_sub(workers) as u64;
+        self.workers.resize_with(workers, Worker::default);
+        for at in before..workers {
+            self.spawn(at);
+        }
     }
 
     /// How many.
@@ -105,9 +112,9 @@ impl Fleet {
 
     fn spawn(&mut self, at: usize) {
         let worker = &mut self.workers[at];
-        worker.lives += 1;
+        self.lives += 1;
         worker.page = None;
-        let name = format!("w{at}-{}", worker.lives);
+        let name = format!("w{at}-{}", self.lives);
         worker.log = self.guard.folder().join(format!("{name}.log"));
         // A shell ignores the signal of a file that is too long, for the worker to see an error in its place.
         let mut command = Command::new("sh");
@@ -289,10 +296,14 @@ impl Fleet {
 
     /// Ends all of them with SIGTERM.
     pub(super) async fn stop(&mut self) {
-        for at in 0..self.workers.len() {
+        self.end_from(0).await;
+    }
+
+    async fn end_from(&mut self, first: usize) {
+        for at in first..self.workers.len() {
             self.tell_to_stop(at).await;
         }
-        for at in 0..self.workers.len() {
+        for at in first..self.workers.len() {
             let status = self.ended(at).await;
             assert_eq!(status.code(), Some(0), "worker {at} did not end well: {}", self.log(at));
         }

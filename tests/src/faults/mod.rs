@@ -4,6 +4,7 @@ mod cassandra;
 mod disk;
 mod fleet;
 mod guard;
+mod order;
 mod page;
 mod proxy;
 mod queue;

@@ -9,7 +9,9 @@ use afterimage_event::Timestamp;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_sqs::types::{Message, QueueAttributeName, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::{
+    Message, MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry, SendMessageBatchResultEntry,
+};
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
@@ -30,10 +32,24 @@ pub enum QueueKind {
     ElasticMq(String),
 }
 
+impl QueueKind {
+    const fn name(&self, is_fifo: bool) -> &'static str {
+        match (self, is_fifo) {
+            (Self::Embedded, false) => "embedded",
+            (Self::Embedded, true) => "embedded FIFO",
+            (Self::ElasticMq(_), false) => "elasticmq",
+            (Self::ElasticMq(_), true) => "elasticmq FIFO",
+        }
+    }
+}
+
 /// A message that the queue accepted.
 #[derive(Clone, Debug)]
 pub(super) struct Sent {
     pub(super) message_id: String,
+    /// Its group and its place in it, on FIFO queues.
+    pub(super) group_id: Option<String>,
+    pub(super) sequence_number: Option<String>,
     /// It was accepted no earlier than this…
     pub(super) from: Timestamp,
     /// …and no later.
@@ -44,6 +60,7 @@ pub(super) struct Sent {
 #[derive(Debug)]
 pub(super) struct Queues {
     pub(super) kind: &'static str,
+    is_fifo: bool,
     client: Client,
     changes: String,
     dead: String,
@@ -52,14 +69,14 @@ pub(super) struct Queues {
 }
 
 impl Queues {
-    pub(super) async fn start(kind: &QueueKind) -> Self {
-        let (name, endpoint, embedded) = match kind {
+    pub(super) async fn start(kind: &QueueKind, is_fifo: bool) -> Self {
+        let (endpoint, embedded) = match kind {
             QueueKind::Embedded => {
                 let options = Options { bytes_max: BYTES_MAX, ..Options::default() };
                 let embedded = EmbeddedQueue::start_with(([127, 0, 0, 1], 0).into(), options).await.unwrap();
-                ("embedded", embedded.endpoint(), Some(embedded))
+                (embedded.endpoint(), Some(embedded))
             }
-            QueueKind::ElasticMq(endpoint) => ("elasticmq", endpoint.trim_end_matches('/').to_owned(), None),
+            QueueKind::ElasticMq(endpoint) => (endpoint.trim_end_matches('/').to_owned(), None),
         };
         let config = aws_sdk_sqs::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
@@ -70,7 +87,15 @@ impl Queues {
             .credentials_provider(Credentials::new("test", "test", None, None, "test"));
         let client = Client::from_conf(config.build());
         let unique = Uuid::new_v4();
-        let create = |name: &str| client.create_queue().queue_name(format!("faults-{name}-{unique}"));
+        let create = |name: &str| {
+            let create = client.create_queue();
+            match is_fifo {
+                false => create.queue_name(format!("faults-{name}-{unique}")),
+                true => create
+                    .queue_name(format!("faults-{name}-{unique}.fifo"))
+                    .attributes(QueueAttributeName::FifoQueue, "true"),
+            }
+        };
         let dead = create("dead").send().await.unwrap().queue_url.unwrap();
         let arn = client.get_queue_attributes().queue_url(&dead).attribute_names(QueueAttributeName::QueueArn);
         let arn = arn.send().await.unwrap().attributes.unwrap().remove(&QueueAttributeName::QueueArn).unwrap();
@@ -79,7 +104,7 @@ impl Queues {
         let changes = changes.send().await.unwrap().queue_url.unwrap();
         let server = endpoint.strip_prefix("http://").expect("an endpoint without TLS");
         let proxy = Proxy::start(server).await;
-        Self { kind: name, client, changes, dead, proxy, _embedded: embedded }
+        Self { kind: kind.name(is_fifo), is_fifo, client, changes, dead, proxy, _embedded: embedded }
     }
 
     /// What a worker is told: the same queues, through the proxy.
@@ -101,8 +126,14 @@ impl Queues {
             let batch: Vec<_> = stream.by_ref().take(10).collect();
             number += batch.len() as u32;
             let entries = batch.iter().map(|message| {
-                let entry = SendMessageBatchRequestEntry::builder().id(message.number.to_string());
-                entry.message_body(&message.body).build().unwrap()
+                let number = message.number.to_string();
+                SendMessageBatchRequestEntry::builder()
+                    .id(&number)
+                    .message_body(&message.body)
+                    .set_message_group_id(self.is_fifo.then(|| message.group.to_string()))
+                    .set_message_deduplication_id(self.is_fifo.then_some(number))
+                    .build()
+                    .unwrap()
             });
             let request =
                 self.client.send_message_batch().queue_url(&self.changes).set_entries(Some(entries.collect()));
@@ -110,15 +141,16 @@ impl Queues {
             let answer = request.send().await.unwrap();
             let to = now();
             assert!(answer.failed.is_empty(), "{:?}", answer.failed);
-            let ids: HashMap<String, String> =
-                answer.successful.into_iter().map(|entry| (entry.id, entry.message_id)).collect();
+            let mut accepted: HashMap<String, _> =
+                answer.successful.into_iter().map(|entry| (entry.id.clone(), entry)).collect();
             let mut sent = sent.lock().unwrap();
             // The queue counts in whole milliseconds.
             let from = from.saturating_add_micros(-(from.as_micros() % 1000));
-            sent.extend(batch.iter().map(|message| Sent {
-                message_id: ids[&message.number.to_string()].clone(),
-                from,
-                to,
+            sent.extend(batch.iter().map(|message| {
+                let accepted = accepted.remove(&message.number.to_string()).expect("an answer for each entry");
+                let group_id = self.is_fifo.then(|| message.group.to_string());
+                let SendMessageBatchResultEntry { message_id, sequence_number, .. } = accepted;
+                Sent { message_id, group_id, sequence_number, from, to }
             }));
         }
     }
@@ -134,11 +166,12 @@ impl Queues {
         names.iter().map(|name| counts[name].parse::<u64>().unwrap()).sum()
     }
 
-    /// Takes every dead letter out.
+    /// Takes every dead letter out, in the order in which the queue hands them out.
     pub(super) async fn letters(&self) -> Vec<Message> {
         let mut letters = Vec::new();
         loop {
             let asked = self.client.receive_message().queue_url(&self.dead).max_number_of_messages(10);
+            let asked = asked.message_system_attribute_names(MessageSystemAttributeName::All);
             let answer = asked.message_attribute_names("All").send().await.unwrap().messages.unwrap_or_default();
             if answer.is_empty() {
                 return letters;

@@ -40,6 +40,9 @@ pub struct Report {
     pub altered: u64,
     /// Dead letters that are missing, or should be none.
     pub letters_wrong: u64,
+    /// What was stored or dead-lettered before something that its FIFO group had sent earlier; none where there is no order.
+    #[serde(default)]
+    pub disordered: Option<u64>,
     /// The longest time from the end of a fault until every worker stored again.
     pub recovery_s: Option<f64>,
     /// From the first message sent to the queue being empty.
@@ -92,8 +95,8 @@ pub fn last(reports: Vec<Report>) -> Vec<Report> {
 #[must_use]
 pub fn render(reports: &[Report]) -> String {
     let mut text = String::from(
-        "| fault | store, queue | form, binary | events | kills | other faults | redeliveries | lost | doubled | altered | dead letters amiss | recovery s | run s |\n\
-         |---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+        "| fault | store, queue | form, binary | events | kills | other faults | redeliveries | lost | doubled | altered | dead letters amiss | out of order | recovery s | run s |\n\
+         |---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
     for report in reports {
         let recovery = report.recovery_s.map_or_else(|| "–".to_owned(), |seconds| format!("{seconds:.1}"));
@@ -109,6 +112,7 @@ pub fn render(reports: &[Report]) -> String {
             grouped(report.doubled),
             grouped(report.altered),
             grouped(report.letters_wrong),
+            report.disordered.map_or_else(|| "–".to_owned(), grouped),
             recovery,
             format!("{:.0}", report.seconds),
         ];
@@ -117,7 +121,7 @@ pub fn render(reports: &[Report]) -> String {
     let sum = |value: fn(&Report) -> u64| grouped(reports.iter().map(value).sum());
     writeln!(
         text,
-        "| **together** | | | **{}** | **{}** | **{}** | **{}** | **{}** | **{}** | **{}** | **{}** | | |",
+        "| **together** | | | **{}** | **{}** | **{}** | **{}** | **{}** | **{}** | **{}** | **{}** | **{}** | | |",
         sum(|report| report.events),
         sum(|report| report.kills),
         sum(|report| report.other_faults),
@@ -126,6 +130,7 @@ pub fn render(reports: &[Report]) -> String {
         sum(|report| report.doubled),
         sum(|report| report.altered),
         sum(|report| report.letters_wrong),
+        sum(|report| report.disordered.unwrap_or(0)),
     )
     .unwrap();
     if let Some(report) = reports.last() {

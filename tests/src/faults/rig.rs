@@ -9,7 +9,8 @@ use tokio::time::sleep;
 
 use super::fleet::{Fleet, GRACE, LEASE};
 use super::guard::Guard;
-use super::proxy::Proxy;
+use super::order::disorder;
+use super::proxy::{Mode, Proxy};
 use super::queue::{QueueKind, Queues, Sent};
 use super::report::{Report, here};
 use super::store::{Backing, StoreKind};
@@ -81,6 +82,15 @@ pub struct Plan {
     pub events: u64,
     /// Messages sent in a second, in the short form.
     pub per_s: u32,
+    /// Groups of a FIFO queue; none: a standard queue.
+    pub groups: Option<u64>,
+}
+
+impl Plan {
+    /// The same messages for the same seed.
+    fn stream(&self, seed: u64, events: u64) -> Stream {
+        Stream::new(seed, events, self.groups.unwrap_or(1))
+    }
 }
 
 /// What befell the workers beside their own ends.
@@ -131,7 +141,7 @@ impl Rig {
         let seed = std::env::var("AFTERIMAGE_FAULTS_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
         println!("{}: seed {seed}", plan.name);
         let guard = Guard::new();
-        let queues = Arc::new(Queues::start(&plan.queue).await);
+        let queues = Arc::new(Queues::start(&plan.queue, plan.groups.is_some()).await);
         let backing = Backing::prepare(plan.store.clone(), &guard).await;
         let lease = format!("{}s", LEASE.as_secs());
         let grace = format!("{}s", GRACE.as_secs());
@@ -157,7 +167,7 @@ impl Rig {
             _ => (plan.events, plan.per_s),
         };
         let sent = Arc::new(Mutex::new(Vec::new()));
-        let sender = tokio::spawn(Arc::clone(&queues).send(Stream::new(seed, events), per_s, Arc::clone(&sent)));
+        let sender = tokio::spawn(Arc::clone(&queues).send(plan.stream(seed, events), per_s, Arc::clone(&sent)));
         Self {
             plan,
             events,
@@ -207,6 +217,25 @@ impl Rig {
         self.backing.proxy.as_ref().expect("a store behind a proxy")
     }
 
+    /// Keeps the workers from writing for so long, as another program would that holds SQLite's lock.
+    ///
+    /// # Panics
+    /// When the store is another, or cannot be locked.
+    pub async fn lock_store(&mut self, seconds: f64) {
+        let lock = self.backing.lock();
+        self.pause(seconds).await;
+        drop(lock);
+        self.faults.others += 1;
+    }
+
+    /// Cuts the line to the store for so long: connections end and none are made.
+    pub async fn cut_store(&mut self, seconds: f64) {
+        self.store_line().set(Mode::Refuse);
+        self.pause(seconds).await;
+        self.store_line().set(Mode::Pass);
+        self.faults.others += 1;
+    }
+
     /// A fault is over: measures how long it takes until every worker has stored something since. Nothing is measured
     /// where there was nothing left to store.
     pub async fn recovered(&mut self) {
@@ -231,7 +260,7 @@ impl Rig {
     /// When the store does not answer.
     pub async fn days_stored(&self) -> usize {
         let store = self.backing.open();
-        let days = super::truth::days_stored(&store, Stream::new(self.seed, self.events.min(1_000))).await;
+        let days = super::truth::days_stored(&store, self.plan.stream(self.seed, self.events.min(1_000))).await;
         store.close().await;
         days
     }
@@ -239,7 +268,7 @@ impl Rig {
     /// Lets the workers finish, compares everything, reports.
     ///
     /// # Panics
-    /// When anything was lost, doubled or altered, or the wrong messages are with the dead letters.
+    /// When anything was lost, doubled or altered, stored out of order, or the wrong messages are with the dead letters.
     pub async fn finish(mut self) -> Report {
         (&mut self.sender).await.unwrap();
         let settling = Instant::now();
@@ -253,9 +282,14 @@ impl Rig {
         let store = self.backing.open();
         let sent = self.sent.lock().unwrap().clone();
         let letters = self.queues.letters().await;
-        let stream = Stream::new(self.seed, self.events);
-        let verdict = Truth::compare(Arc::clone(&store), stream, &sent, &letters).await;
+        let stream = self.plan.stream(self.seed, self.events);
+        let (verdict, events) = Truth::compare(Arc::clone(&store), stream, &sent, &letters).await;
         store.close().await;
+        let journal = self.backing.journal();
+        let disordered = self
+            .plan
+            .groups
+            .map(|_| disorder(self.plan.stream(self.seed, self.events), &events, journal.as_ref(), &letters));
         let (fleet, (date, machine)) = (&self.fleet, here());
         let report = Report {
             name: self.plan.name.to_owned(),
@@ -274,6 +308,7 @@ impl Rig {
             doubled: verdict.doubled,
             altered: verdict.altered,
             letters_wrong: verdict.letters_missing + verdict.letters_wrong,
+            disordered,
             recovery_s: self.recovery.map(|recovery| recovery.as_secs_f64()),
             seconds,
             seed: self.seed,
@@ -282,6 +317,13 @@ impl Rig {
         };
         report.publish();
         assert!(verdict.is_good(), "{}: {verdict:?}; seed {}", self.plan.name, self.seed);
+        assert_eq!(
+            disordered.unwrap_or(0),
+            0,
+            "{}: out of the order of their group; seed {}",
+            self.plan.name,
+            self.seed
+        );
         assert!(verdict.entries > self.events / 2, "most events make an entry: {verdict:?}");
         self.backing.remove().await;
         self.queues.remove().await;

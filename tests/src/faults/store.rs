@@ -8,14 +8,18 @@ use afterimage_store::Lookup;
 use afterimage_store_cassandra::{CassandraStore, Config};
 use afterimage_store_mongodb::MongoStore;
 use afterimage_store_sqlite::{Options, SqliteStore};
+use rusqlite::Connection;
 use scylla::client::session_builder::SessionBuilder;
 use uuid::Uuid;
 
 use super::guard::Guard;
+use super::order::Journal;
 use super::proxy::Proxy;
 
 /// How long a worker waits for one answer of Cassandra: three of these and some must fit into the shortest lease.
 const REQUEST_TIMEOUT: &str = "1s";
+/// Longest wait for a lock that busy workers hold one after the other.
+const LOCK_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Which store.
 #[derive(Clone, Debug)]
@@ -141,6 +145,20 @@ impl Backing {
                 Arc::new(MongoStore::new(config).unwrap())
             }
         }
+    }
+
+    /// Where each event stands in the order in which entries were stored, if the store has one order for all of them.
+    pub(super) fn journal(&self) -> Option<Journal> {
+        matches!(self.kind, StoreKind::Sqlite { .. }).then(|| Journal::read(&self.place))
+    }
+
+    /// A transaction that keeps others from writing until it is dropped.
+    pub(super) fn lock(&self) -> Connection {
+        assert!(matches!(self.kind, StoreKind::Sqlite { .. }), "only SQLite has a lock");
+        let connection = Connection::open(&self.place).unwrap();
+        connection.busy_timeout(LOCK_PATIENCE).unwrap();
+        connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+        connection
     }
 
     /// A cluster of several nodes is a test's own and goes as a whole.

@@ -8,12 +8,17 @@ use serde_json::Value;
 const POISON_ONE_IN: u64 = 97;
 /// Most events of a message that holds several.
 const LIST_MAX: usize = 4;
+/// These groups get every fourth message beside their share, and all that cannot be understood: else few groups would have
+/// two of those, and a wrong order would not show.
+const HOT_GROUPS: u64 = 8;
 
 /// A message to send.
 #[derive(Debug)]
 pub(super) struct Message {
     /// Its place in the stream.
     pub(super) number: usize,
+    /// Its group, on FIFO queues.
+    pub(super) group: u64,
     /// Its text.
     pub(super) body: String,
     /// Must it end up with the dead letters?
@@ -27,13 +32,16 @@ pub(super) struct Stream {
     seed: u64,
     load: Load,
     rng: Rng,
+    groups: u64,
+    /// Of its own, so that the messages are the same in any number of groups.
+    group_rng: Rng,
     sent: usize,
 }
 
 impl Stream {
-    /// Messages with so many good events together.
+    /// Messages with so many good events together, in so many groups.
     #[must_use]
-    pub(super) fn new(seed: u64, events: u64) -> Self {
+    pub(super) fn new(seed: u64, events: u64, groups: u64) -> Self {
         let settings = Settings {
             seed,
             events,
@@ -42,7 +50,8 @@ impl Stream {
             records: 500,
             envelope: Envelope::Bare,
         };
-        Self { seed, load: Load::new(settings), rng: Rng::with_seed(seed), sent: 0 }
+        let (load, rng, group_rng) = (Load::new(settings), Rng::with_seed(seed), Rng::with_seed(!seed));
+        Self { seed, load, rng, groups, group_rng, sent: 0 }
     }
 
     fn good(&mut self) -> Option<String> {
@@ -86,7 +95,9 @@ impl Iterator for Stream {
         let is_poison = number as u64 % POISON_ONE_IN == POISON_ONE_IN / 2;
         let body = if is_poison { self.poison() } else { self.good()? };
         self.sent += 1;
-        Some(Message { number, body, is_poison })
+        let is_hot = is_poison || self.group_rng.u32(0..4) == 0;
+        let groups = if is_hot { self.groups.min(HOT_GROUPS) } else { self.groups };
+        Some(Message { number, group: self.group_rng.u64(0..groups), body, is_poison })
     }
 }
 

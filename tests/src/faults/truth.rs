@@ -68,11 +68,19 @@ pub(super) struct Truth {
     by_record: HashMap<RecordKey, Vec<IndexRow>>,
     /// The reasons of the dead letters that must be there, by body.
     poison: HashMap<String, &'static str>,
+    /// The events of each message, by its number, as far as the store has them.
+    events: Vec<Vec<String>>,
     now: Timestamp,
 }
 
 impl Truth {
-    pub(super) async fn compare(store: Arc<dyn Lookup>, stream: Stream, sent: &[Sent], letters: &[Letter]) -> Verdict {
+    /// The difference, and the ids of the events of each message that are stored.
+    pub(super) async fn compare(
+        store: Arc<dyn Lookup>,
+        stream: Stream,
+        sent: &[Sent],
+        letters: &[Letter],
+    ) -> (Verdict, Vec<Vec<String>>) {
         let now = sent.last().expect("something was sent").to;
         let mut truth = Self {
             store,
@@ -81,6 +89,7 @@ impl Truth {
             by_table: HashMap::new(),
             by_record: HashMap::new(),
             poison: HashMap::new(),
+            events: vec![Vec::new(); sent.len()],
             now,
         };
         let mut stream = stream.peekable();
@@ -92,7 +101,7 @@ impl Truth {
         truth.verdict.doubled += left as u64;
         truth.compare_records().await;
         truth.compare_letters(letters);
-        truth.verdict
+        (truth.verdict, truth.events)
     }
 
     /// What an undisturbed worker makes of a message that the queue accepted then.
@@ -104,8 +113,8 @@ impl Truth {
             attributes: Vec::new(),
             sent_at: at,
             receive_count: 1,
-            group_id: None,
-            sequence_number: None,
+            group_id: sent.group_id.clone(),
+            sequence_number: sent.sequence_number.clone(),
             deduplication_id: None,
             permit: None,
         };
@@ -137,6 +146,7 @@ impl Truth {
                     continue;
                 };
                 self.verdict.doubled += more.len() as u64;
+                self.events[due.told.number].push(due.event_id);
                 // When the queue accepted it is known to the queue alone, but when at most.
                 let accepted_at = version.identity.published_at.clamp(sent.from, sent.to);
                 let expected = self.process(due.told, sent, accepted_at).entries.swap_remove(due.nth).1;
