@@ -21,7 +21,7 @@ fn bad_configuration_ends_with_64_and_one_line_that_names_the_place() {
         (&["worker"][..], "--queue-url: must be given, or set as AFTERIMAGE_QUEUE_URL"),
         (&[], "no command is given; `afterimage --help`"),
         (&["dlq"], "no command is given; `afterimage dlq --help`"),
-        (&["wroker"], "did you mean worker?"),
+        (&["wroker"], "did you mean token or worker?"),
         (&["worker", "--quue-url", "x"], "did you mean --queue-url?"),
         (&["worker", "--queue-url", "q"], "--queue-url: expected a queue URL"),
         (&["worker", queue, "--store", "oracle"], "--store: expected one of sqlite, cassandra, scylla, mongodb"),

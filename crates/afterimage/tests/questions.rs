@@ -156,6 +156,46 @@ fn through_the_api_the_same_answer_looks_the_same() {
     }
 }
 
+/// The page of examples, asked both ways.
+#[test]
+fn every_question_has_the_same_answer_from_a_store_and_through_the_api() {
+    let folder = tempfile::tempdir().unwrap();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli-example.ndjson");
+    let replayed = run(folder.path(), &["replay", example.to_str().unwrap()]);
+    assert_eq!(replayed.code, 0, "{}", replayed.stderr);
+    let mut command = support::afterimage(folder.path());
+    command.args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]);
+    let mut server = support::Running::start(command);
+    let address = server.wait_for("the address", |line| {
+        let line: Value = serde_json::from_str(line).ok()?;
+        (line["message"] == "answering").then(|| line["listen"].as_str().unwrap().to_owned())
+    });
+    for question in [
+        "history users 123 --all",
+        "history memberships o1,123 --asc --json",
+        "state users 123 --at 2026-01-06",
+        "states orders 7 --json",
+        "at 2026-01-09T11:59:59Z shop/users/123 orgs/o1 users/nobody",
+        "diff users 123 --from 2026-01-06 --to 2026-01-08 --json",
+        "gaps orders 7",
+        "gaps orders --source shop --since 2026-01-01 --json",
+        "changes --actor agent-42 --since 2026-01-01 --all --json",
+        "changes --op insert,delete --table users --since 2026-01-01 --until 2026-02-01",
+        "changes --request req-77 --since 2026-01-01 --fail-if-any",
+        "feed --table orders --since 2026-01-01",
+        "counts actor,hour --since 2026-01-01 --json",
+        "bursts actor --threshold 10 --window 30m --since 2026-01-01",
+        "export --since 2026-01-01",
+        "export --since 2026-01-01 --csv --asc",
+        "history users nobody",
+        "history users 123 --cursor AAAA",
+    ] {
+        let direct = ask(folder.path(), question);
+        let through = ask(folder.path(), &format!("{question} --api http://{address}"));
+        assert_eq!((through.code, &through.stdout), (direct.code, &direct.stdout), "{question}: {}", through.stderr);
+    }
+}
+
 #[test]
 fn a_problem_of_the_api_is_told_in_one_line() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 //! Where the query API answers a question: path and query (design §7).
 
-use afterimage_event::Timestamp;
+use afterimage_event::{RecordId, Timestamp};
 use afterimage_store::{Direction, Filter, Listing, Period, RecordQuery};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -67,7 +67,7 @@ fn escaped(text: &str) -> String {
 }
 
 fn escaped_id(parts: &[String]) -> String {
-    parts.iter().map(|part| escaped(part)).collect::<Vec<_>>().join(",")
+    RecordId(parts.to_vec()).to_string()
 }
 
 fn by(dimensions: &[afterimage_store::Dimension]) -> String {
