@@ -214,7 +214,7 @@ pub(crate) const RECORDS: &[Param] = &[
 /// A table of one source.
 pub(crate) const TABLE: &[Param] = &[
     Param::new("tenant", NAME, "The tenant; `default` when not given."),
-    Param::new("source", NAME, "The source; `default` when not given."),
+    Param::new("source", NAME, "The source. Without it the answer is there when exactly one source has the table."),
     Param { required: true, ..Param::new("table", NAME, "The table.") },
 ];
 

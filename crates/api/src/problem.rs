@@ -166,7 +166,7 @@ impl From<TrailError> for Problem {
         let kind = match &error {
             TrailError::NoSuchRecord => ProblemKind::NoSuchRecord,
             TrailError::SeveralSources { sources } => {
-                let detail = "several sources have this record: add source= with one of those listed";
+                let detail = "several sources have it: add source= with one of those listed";
                 let sources = sources.clone();
                 return Self {
                     sources,

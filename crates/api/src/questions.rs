@@ -1,7 +1,6 @@
 //! The questions: each an [`Operation`] and the function that puts it to the trail.
 
-use afterimage_event::DEFAULT_NAME;
-use afterimage_store::{BurstRule, FeedItem, Page, RecordState, TableKey};
+use afterimage_store::{BurstRule, FeedItem, Page, RecordState};
 use axum::response::Response;
 use serde::Serialize;
 
@@ -114,16 +113,13 @@ pub(crate) static GAPS: Operation = Operation {
     description: "As for one record; those whose second entry lies in the period, by default the last 24 hours.",
     params: &[TABLE, PERIOD, PAGING],
     answer: Answer::Json("GapPage"),
-    problems: PAGED,
+    problems: OF_RECORD_PAGED,
 };
 
 pub(crate) async fn gaps(call: Call) -> Result<Response, Problem> {
     let query = &call.query;
-    let table = TableKey {
-        tenant: query.tenant(),
-        source: query.text("source").unwrap_or(DEFAULT_NAME).to_owned(),
-        table: query.text("table").unwrap_or_default().to_owned(),
-    };
+    let (tenant, name) = (query.tenant(), query.text("table").unwrap_or_default());
+    let table = call.trail.table(&tenant, query.text("source"), name).await?;
     json(&call.trail.table_gaps(&table, &query.listing()?).await?)
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use afterimage_store::{FeedItem, Lookup, Page, RecordQuery, TableKey, Trail, TrailError};
+use afterimage_store::{FeedItem, Lookup, Page, Trail, TrailError};
 use serde::Serialize;
 
 use super::{AskError, Export, Question, Sink};
@@ -30,7 +30,10 @@ impl Direct {
             Question::Diff(record, from, to) => body(trail.diff(record, *from, *to).await),
             Question::Revert(record, to) => body(trail.revert(record, *to).await),
             Question::Gaps(record, listing) => body(trail.gaps(record, listing).await),
-            Question::TableGaps(table, listing) => body(trail.table_gaps(&self.table(table).await?, listing).await),
+            Question::TableGaps(table, listing) => {
+                let table = trail.table(&table.tenant, table.source.as_deref(), &table.table).await?;
+                body(trail.table_gaps(&table, listing).await)
+            },
             Question::Changes(filter, listing) => body(trail.changes(filter, listing).await),
             Question::Feed(filter, listing) => body(
                 trail
@@ -43,21 +46,6 @@ impl Direct {
             Question::StatesAt(records, at) => {
                 body(trail.states_at(records, *at).await.map(|items| Page { items, next: None }))
             }
-        }
-    }
-
-    /// The table, with its source found where the question leaves it open.
-    async fn table(&self, query: &RecordQuery) -> Result<TableKey, AskError> {
-        let RecordQuery { tenant, source, table, .. } = query;
-        if let Some(source) = source {
-            return Ok(TableKey { tenant: tenant.clone(), source: source.clone(), table: table.clone() });
-        }
-        let mut tables = self.store.tables(tenant).await?;
-        tables.retain(|key| key.table == *table);
-        match tables.len() {
-            0 => Err(TrailError::NoSuchRecord.into()),
-            1 => Ok(tables.remove(0)),
-            _ => Err(TrailError::SeveralSources { sources: tables.into_iter().map(|key| key.source).collect() }.into()),
         }
     }
 

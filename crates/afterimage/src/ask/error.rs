@@ -47,5 +47,5 @@ impl From<std::io::Error> for AskError {
 
 /// Several have it: what to add.
 pub(super) fn several_sources(sources: &[String]) -> String {
-    format!("several sources have this record; add --source with one of: {}", sources.join(", "))
+    format!("several sources have it; add --source with one of: {}", sources.join(", "))
 }

@@ -15,6 +15,10 @@ struct Answer<'a> {
     #[serde(borrow)]
     patch: Vec<Operation<'a>>,
     #[serde(default)]
+    left_out: Vec<String>,
+    #[serde(default)]
+    approximate: Vec<String>,
+    #[serde(default)]
     flags: Vec<String>,
 }
 
@@ -73,9 +77,14 @@ pub(super) fn patch(body: &str, screen: &Screen) -> Result<String, serde_json::E
         }
         table.print(screen, &mut out);
     }
-    if !answer.flags.is_empty() {
-        let line = Line::of(Look::Yellow, "flags: ").hanging().text(&safe(&answer.flags.join(", ")));
-        screen.wrapped(&mut out, &line);
+    // What differs and is not in the patch must not read as if it were the same.
+    for (name, said) in
+        [("left out: ", &answer.left_out), ("approximate: ", &answer.approximate), ("flags: ", &answer.flags)]
+    {
+        if !said.is_empty() {
+            let line = Line::of(Look::Yellow, name).hanging().text(&safe(&said.join(", ")));
+            screen.wrapped(&mut out, &line);
+        }
     }
     Ok(out)
 }

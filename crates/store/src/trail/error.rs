@@ -9,11 +9,11 @@ pub enum TrailError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// No source has this record.
+    /// No source has this record, or table.
     #[error("no entry of this record")]
     NoSuchRecord,
-    /// Several sources have a record of this table and id, and the question names none.
-    #[error("several sources have this record, name one of them: {}", .sources.join(", "))]
+    /// Several sources have this record or table, and the question names none.
+    #[error("several sources have it, name one of them: {}", .sources.join(", "))]
     SeveralSources {
         /// Their names, in text order.
         sources: Vec<String>,

@@ -117,6 +117,26 @@ impl Trail {
         self.may_see_some(&Named::table(table))
     }
 
+    /// The table, with its source found where none is named: among those that this reader may see, and never
+    /// [`OWN_SOURCE`].
+    ///
+    /// # Errors
+    /// [`TrailError::NoSuchRecord`], [`TrailError::SeveralSources`], [`TrailError::NotGranted`] and what the store says.
+    pub async fn table(&self, tenant: &str, source: Option<&str>, table: &str) -> Result<TableKey, TrailError> {
+        if let Some(source) = source {
+            let named = TableKey { tenant: tenant.to_owned(), source: source.to_owned(), table: table.to_owned() };
+            return self.may_see_some_of(&named).map(|()| named);
+        }
+        self.may_see_some(&Named { tenant, source: None, table: Some(table), record_id: None })?;
+        let mut found = self.store.tables(tenant).await?;
+        found.retain(|key| key.table == table && key.source != OWN_SOURCE && self.may_see_some_of(key).is_ok());
+        match found.len() {
+            0 => Err(TrailError::NoSuchRecord),
+            1 => Ok(found.remove(0)),
+            _ => Err(TrailError::SeveralSources { sources: found.into_iter().map(|key| key.source).collect() }),
+        }
+    }
+
     /// The record, with its source found where the question leaves it open: among those that this reader may see, and
     /// never [`OWN_SOURCE`].
     pub(super) async fn resolve(&self, query: &RecordQuery) -> Result<RecordKey, TrailError> {
@@ -161,6 +181,31 @@ mod tests {
             table: owned(table),
             record_id: record.map(|record| vec![record.to_owned()]),
         }
+    }
+
+    #[tokio::test]
+    async fn the_source_of_a_table_is_found_among_those_that_may_be_seen_and_never_our_own() {
+        let told = |id: &str, source: &str, table: &str| {
+            Telling::new("acme", id, Op::Insert, 1).images("", "{}").source(source).record(table, ["r"])
+        };
+        let trail = trail(&[
+            told("a", "shop", "orders"),
+            told("b", OWN_SOURCE, "orders"),
+            told("c", "shop", "users"),
+            told("d", "crm", "users"),
+            told("e", OWN_SOURCE, "secrets"),
+        ])
+        .await;
+        let source = async |trail: &Trail, table: &str| trail.table("acme", None, table).await.map(|key| key.source);
+        assert_eq!(source(&trail, "orders").await.unwrap(), "shop");
+        let several = source(&trail, "users").await.unwrap_err();
+        assert!(matches!(several, TrailError::SeveralSources { sources } if sources == ["crm", "shop"]));
+        assert!(matches!(source(&trail, "secrets").await, Err(TrailError::NoSuchRecord)));
+        let reader = trail.for_reader(Grants::of(vec![grant(Some("crm"), Some("users"), None)]));
+        assert_eq!(source(&reader, "users").await.unwrap(), "crm");
+        // Whether it exists is not told.
+        assert!(matches!(source(&reader, "orders").await, Err(TrailError::NotGranted)));
+        assert!(matches!(source(&reader, "nowhere").await, Err(TrailError::NotGranted)));
     }
 
     async fn trail(tellings: &[Telling]) -> Trail {
