@@ -3,10 +3,12 @@
 # beside a null worker (bare SDK, receive and delete), its peak memory.
 #
 #   bench/run.sh [diff] [cpu] [memory]     all of them when none is named; about half an hour
+#   bench/run.sh questions                 every question of a trail that grows, on SQLite, and on Cassandra if one is named
 #
 # BENCH_EVENTS (default 50000) events a run and BENCH_ROUNDS (3) rounds for cpu. AFTERIMAGE_TEST_CASSANDRA_NODES: your
 # Cassandra or ScyllaDB; without it one node is started here. BENCH_QUEUE_ENDPOINT: your SQS server, such as ElasticMQ;
-# without it the embedded queue runs as a process of its own. Tables go to standard output, progress to standard error.
+# without it the embedded queue runs as a process of its own. BENCH_SIZES (default 100000,1000000) entries at which questions are
+# asked; a million take 1.4 GB. Tables go to standard output, progress to standard error.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -30,7 +32,7 @@ start_cassandra() {
 }
 
 echo "# Benchmarks of $(git describe --always --dirty 2>/dev/null || echo 'an unknown revision'), $(date -u +%F)"
-cargo build --locked --release --package afterimage --package afterimage-bench
+[[ $parts = questions ]] || cargo build --locked --release --package afterimage --package afterimage-bench
 
 for part in $parts; do
   case $part in
@@ -47,8 +49,18 @@ for part in $parts; do
       title "Peak memory of the worker"
       "$bench" memory ${queue:+"$queue"}
       ;;
+    questions)
+      title "Questions as the trail grows"
+      cargo build --locked --release --package afterimage-bench-questions
+      trail=$(mktemp -d)
+      "$bench-questions" sqlite --file "$trail/trail.db" --sizes "${BENCH_SIZES:-100000,1000000}" || failed=$?
+      rm -rf "$trail"
+      [[ -z ${failed:-} ]] || exit "$failed"
+      [[ -z ${AFTERIMAGE_TEST_CASSANDRA_NODES:-} ]] ||
+        "$bench-questions" cassandra --keyspace "questions_$(date +%s)" --sizes "${BENCH_SIZES:-100000,1000000}"
+      ;;
     *)
-      echo "run.sh: unknown part $part: diff, cpu or memory" >&2
+      echo "run.sh: unknown part $part: diff, cpu, memory or questions" >&2
       exit 64
       ;;
   esac

@@ -7,18 +7,18 @@ mod history;
 mod meter;
 mod report;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use afterimage_store::Lookup;
-use afterimage_store_cassandra::{CassandraStore, Config};
+use afterimage_store_cassandra::{Asked, CassandraStore, Config};
 use afterimage_store_sqlite::{Options, SqliteStore};
 use clap::{Args, Parser, Subcommand};
 
 use fill::{Filled, Pace};
 use history::History;
-use meter::Metered;
+use meter::{Metered, Read, Teller};
 use report::Round;
 
 #[derive(Debug, Parser)]
@@ -76,23 +76,41 @@ struct Asking {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
-    let (name, store, file): (_, Arc<dyn Lookup>, _) = match cli.store {
-        StoreArgs::Sqlite { file } => ("SQLite", Arc::new(SqliteStore::open(&file, &Options::default())?), Some(file)),
+    let store = match cli.store {
+        StoreArgs::Sqlite { file } => {
+            let store = Arc::new(SqliteStore::open(&file, &Options::default())?);
+            Opened { name: "SQLite", store, file: Some(file), teller: None }
+        }
         StoreArgs::Cassandra { nodes, keyspace } => {
             let mut config = Config::new(nodes.split(',').map(str::to_owned).collect(), keyspace);
             config.replication = Some("datacenter1:1".parse()?);
             // A busy machine: an answer that takes long is measured, not an error.
             config.request_timeout = Duration::from_secs(30);
-            ("Cassandra", Arc::new(CassandraStore::new(config)?), None)
+            let store = Arc::new(CassandraStore::new(config)?);
+            let asked = Arc::clone(&store);
+            let teller: Teller = Arc::new(move || {
+                let Asked { requests, rows } = asked.asked();
+                Read { calls: requests, rows }
+            });
+            Opened { name: "Cassandra", store, file: None, teller: Some(teller) }
         }
     };
-    store.migrate().await?;
-    run(name, &store, file.as_deref(), &cli.asking).await?;
-    store.close().await;
+    store.store.migrate().await?;
+    run(&store, &cli.asking).await?;
+    store.store.close().await;
     Ok(())
 }
 
-async fn run(name: &str, store: &Arc<dyn Lookup>, file: Option<&Path>, asking: &Asking) -> anyhow::Result<()> {
+/// A store, and what can be told of it from outside.
+struct Opened {
+    name: &'static str,
+    store: Arc<dyn Lookup>,
+    file: Option<PathBuf>,
+    teller: Option<Teller>,
+}
+
+async fn run(opened: &Opened, asking: &Asking) -> anyhow::Result<()> {
+    let Opened { name, store, file, teller } = opened;
     let mut history = History::new(asking.seed);
     for _ in 0..asking.filled {
         history.next();
@@ -105,11 +123,12 @@ async fn run(name: &str, store: &Arc<dyn Lookup>, file: Option<&Path>, asking: &
             false => Filled::default(),
         };
         let before = report::load_average();
-        let measured = ask::ask_all(Arc::new(Metered::new(Arc::clone(store))), &history, asking.times).await?;
+        let measured =
+            ask::ask_all(Arc::new(Metered::new(Arc::clone(store), teller.clone())), &history, asking.times).await?;
         rounds.push(Round {
             entries: history.len(),
             filled,
-            store_bytes: file.and_then(|file| file.metadata().ok()).map(|file| file.len()),
+            store_bytes: file.as_ref().and_then(|file| file.metadata().ok()).map(|file| file.len()),
             load: (before, report::load_average()),
             memory_available_bytes: report::memory("MemAvailable:"),
             measured,

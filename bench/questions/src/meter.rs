@@ -9,9 +9,14 @@ use afterimage_store::{
 };
 use async_trait::async_trait;
 
-/// Counts calls and the rows they bring: index rows, contents, identities, names of tables and sources.
+/// Tells what a store has read so far.
+pub(crate) type Teller = Arc<dyn Fn() -> Read + Send + Sync>;
+
+/// Counts calls and the rows they bring: index rows, contents, identities, names of tables and sources; or asks the store
+/// itself, where it counts its requests.
 pub(crate) struct Metered {
     store: Arc<dyn Lookup>,
+    teller: Option<Teller>,
     calls: AtomicU64,
     rows: AtomicU64,
 }
@@ -24,12 +29,13 @@ pub(crate) struct Read {
 }
 
 impl Metered {
-    pub(crate) fn new(store: Arc<dyn Lookup>) -> Self {
-        Self { store, calls: AtomicU64::new(0), rows: AtomicU64::new(0) }
+    pub(crate) fn new(store: Arc<dyn Lookup>, teller: Option<Teller>) -> Self {
+        Self { store, teller, calls: AtomicU64::new(0), rows: AtomicU64::new(0) }
     }
 
     pub(crate) fn read(&self) -> Read {
-        Read { calls: self.calls.load(Ordering::Relaxed), rows: self.rows.load(Ordering::Relaxed) }
+        let counted = || Read { calls: self.calls.load(Ordering::Relaxed), rows: self.rows.load(Ordering::Relaxed) };
+        self.teller.as_ref().map_or_else(counted, |teller| teller())
     }
 
     fn count<T>(&self, answer: Vec<T>, rows: impl Fn(&T) -> usize) -> Vec<T> {

@@ -70,7 +70,7 @@ fn table(out: &mut String, rounds: &[Round]) {
     for round in rounds {
         let _ = write!(out, " {} |", grouped(round.entries));
     }
-    out.push_str(" p50, last ÷ first | entries an answer | rows read for each | calls of the store |\n|---|");
+    out.push_str(" p50, last ÷ first | entries an answer | rows read for each | calls an answer |\n|---|");
     out.push_str(&"---:|".repeat(rounds.len() + 4));
     out.push('\n');
     for (place, measured) in last.measured.iter().enumerate() {
