@@ -133,7 +133,7 @@ async fn run(opened: &Opened, asking: &Asking) -> anyhow::Result<()> {
             memory_available_bytes: report::memory("MemAvailable:"),
             measured,
         });
-        let section = report::section(name, &rounds, asking.times);
+        let section = report::section(name, &rounds, asking.times)?;
         println!("{section}");
         if let Some(document) = &asking.document {
             report::write_into(document, &name.to_lowercase(), &section)?;

@@ -1,6 +1,6 @@
 //! The table, and its place in a document.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -24,29 +24,29 @@ pub(crate) struct Round {
 }
 
 /// The whole section.
-pub(crate) fn section(store: &str, rounds: &[Round], times: usize) -> String {
+pub(crate) fn section(store: &str, rounds: &[Round], times: usize) -> Result<String, fmt::Error> {
     let mut out = String::new();
-    head(&mut out, store, rounds, times);
-    table(&mut out, rounds);
-    out
+    head(&mut out, store, rounds, times)?;
+    table(&mut out, rounds)?;
+    Ok(out)
 }
 
-fn head(out: &mut String, store: &str, rounds: &[Round], times: usize) {
+fn head(out: &mut String, store: &str, rounds: &[Round], times: usize) -> fmt::Result {
     let command = std::env::args().skip(1).map(shortened).collect::<Vec<_>>().join(" ");
-    let _ = writeln!(
+    writeln!(
         out,
         "{store}, {}, {}, commit {}. Each question {times} times; `afterimage-bench-questions {command}`.\n",
         jiff::Timestamp::now().strftime("%F %H:%M UTC"),
         machine(),
         commit(),
-    );
+    )?;
     out.push_str("| entries | filled by this run | entries a second | content each | store | store, each entry | load average | memory free or cache |\n");
     out.push_str("|---:|---:|---:|---:|---:|---:|---:|---:|\n");
     for round in rounds {
         let Round { entries, filled, store_bytes, load, memory_available_bytes, .. } = round;
         let each =
             |bytes: u64, count: u64| bytes.checked_div(count).map_or("".to_owned(), |bytes| format!("{bytes} bytes"));
-        let _ = writeln!(
+        writeln!(
             out,
             "| {} | {} | {:.0} | {} | {} | {} | {:.1} to {:.1} | {} |",
             grouped(*entries),
@@ -58,30 +58,31 @@ fn head(out: &mut String, store: &str, rounds: &[Round], times: usize) {
             load.0,
             load.1,
             gibibytes(*memory_available_bytes),
-        );
+        )?;
     }
     out.push('\n');
+    Ok(())
 }
 
 /// One line for each question: p50 and p99 at each size, the ratio of the outer p50s, rows read.
-fn table(out: &mut String, rounds: &[Round]) {
-    let (Some(first), Some(last)) = (rounds.first(), rounds.last()) else { return };
+fn table(out: &mut String, rounds: &[Round]) -> fmt::Result {
+    let (Some(first), Some(last)) = (rounds.first(), rounds.last()) else { return Ok(()) };
     out.push_str("| question, p50 / p99 in ms |");
     for round in rounds {
-        let _ = write!(out, " {} |", grouped(round.entries));
+        write!(out, " {} |", grouped(round.entries))?;
     }
     out.push_str(" p50, last ÷ first | entries an answer | rows read for each | calls an answer |\n|---|");
     out.push_str(&"---:|".repeat(rounds.len() + 4));
     out.push('\n');
     for (place, measured) in last.measured.iter().enumerate() {
-        let _ = write!(out, "| {} |", measured.question);
+        write!(out, "| {} |", measured.question)?;
         for round in rounds {
             let took = &round.measured[place].took;
-            let _ = write!(out, " {} / {} |", milliseconds(quantile(took, 0.5)), milliseconds(quantile(took, 0.99)));
+            write!(out, " {} / {} |", milliseconds(quantile(took, 0.5)), milliseconds(quantile(took, 0.99)))?;
         }
         let middle = |round: &Round| quantile(&round.measured[place].took, 0.5).as_secs_f64();
         let each = |measured: &Measured, count: u64| count as f64 / measured.items.max(1) as f64;
-        let _ = writeln!(
+        writeln!(
             out,
             " {:.2} | {:.1} | {:.1} to {:.1} | {:.1} to {:.1} |",
             middle(last) / middle(first),
@@ -90,8 +91,9 @@ fn table(out: &mut String, rounds: &[Round]) {
             each(measured, measured.read.rows),
             first.measured[place].read.calls as f64 / first.measured[place].answers as f64,
             measured.read.calls as f64 / measured.answers as f64,
-        );
+        )?;
     }
+    Ok(())
 }
 
 /// A path of this machine is its last name.
