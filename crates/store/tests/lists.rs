@@ -11,6 +11,8 @@ use afterimage_store::{
     TableKey, Trail, TrailError,
 };
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// Counts what is read from a store.
 #[derive(Default)]
@@ -325,4 +327,51 @@ async fn a_burst_across_the_edge_of_the_period_is_seen_from_both_sides() {
     assert_eq!(bursts(&seconds, &rule, (100, 200)).await, [(4, 95, 103)]);
     assert_eq!(bursts(&seconds, &rule, (104, 200)).await, []);
     assert_eq!(bursts(&seconds, &rule, (98, 101)).await, [], "none of its entries lies in the period");
+}
+
+/// A reader of one record, in a table and a request where others did far more than one page looks at.
+#[tokio::test]
+async fn no_cursor_holds_the_place_of_an_entry_that_its_reader_may_not_see() {
+    let request = r#"{"requestId":"req-1"}"#;
+    let theirs = (0..2 * ROWS_EXAMINED_MAX)
+        .map(|n| update(format!("hidden-{n}"), 100 + n as i64).record("users", ["theirs"]).context(request));
+    let mine = [1, 5_000, 5_001, 50_000]
+        .map(|second| update(format!("mine-{second}"), second).record("users", ["mine"]).context(request));
+    let (all, _) = trail(theirs.chain(mine)).await;
+    let grant = Grant { record_id: Some(vec!["mine".into()]), ..Grant::default() };
+    let reader = all.for_reader(Grants::of(vec![grant]));
+    let table = TableKey { tenant: "acme".into(), source: "s".into(), table: "users".into() };
+    let whole = Filter { tenant: "acme".into(), ..Filter::default() };
+    let of_request = Filter { request: Some("req-1".into()), ..whole.clone() };
+    for order in [Direction::Ascending, Direction::Descending] {
+        for question in ["gaps", "changes", "request"] {
+            let mut listing = Listing { from: Some(moment(0)), limit: 1, order, ..Listing::default() };
+            let mut seen = Vec::new();
+            loop {
+                let next = if question == "gaps" {
+                    let page = reader.table_gaps(&table, &listing).await.unwrap();
+                    seen.extend(page.items.into_iter().map(|gap| gap.before_id));
+                    page.next
+                } else {
+                    let filter = if question == "changes" { &whole } else { &of_request };
+                    let page = reader.changes(filter, &listing).await.unwrap();
+                    seen.extend(page.items.into_iter().map(|entry| entry.id));
+                    page.next
+                };
+                let Some(cursor) = next else { break };
+                let bytes = URL_SAFE_NO_PAD.decode(&cursor).unwrap();
+                let text = String::from_utf8_lossy(&bytes);
+                assert!(text.contains("mine-"), "{question}, {order:?}: {text}");
+                listing.cursor = Some(cursor);
+            }
+            let mut expected = vec!["mine-1", "mine-5000", "mine-5001", "mine-50000"];
+            if question == "gaps" {
+                expected.remove(0);
+            }
+            if order == Direction::Descending {
+                expected.reverse();
+            }
+            assert_eq!(seen, expected, "{question}, {order:?}");
+        }
+    }
 }

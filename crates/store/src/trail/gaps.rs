@@ -8,6 +8,8 @@ use super::answer::{read, shown};
 use super::chain::{Link, Standing, judge};
 use super::cursor::{Cursor, record_filters, resumed};
 use super::flags::{bears_state, ties};
+use super::merge::Merge;
+use super::select::INDEXES_MAX;
 use super::state::{ROWS_FIRST, next_bearing_state, range_up_to};
 use super::walk::{Shown, Walk, expired};
 use super::{Listing, Page, Period, ROWS_EXAMINED_MAX, RecordQuery, Trail, TrailError};
@@ -61,7 +63,7 @@ impl Trail {
         let cursor = listing.cursor.as_deref().map(|text| Cursor::decode(text, filters)).transpose()?;
         let source = cursor.as_ref().map(|cursor| cursor.source.clone()).or_else(|| query.source.clone());
         let record = self.resolve(&RecordQuery { source, ..query.clone() }).await?;
-        self.gaps_of(&Index::Record(record.clone()), &record, listing, cursor, filters).await
+        self.gaps_of(vec![Index::Record(record.clone())], &record, listing, cursor, filters).await
     }
 
     /// The gaps of all records of a table whose entry behind the gap lies in the period; without a time the last 24 hours.
@@ -86,12 +88,27 @@ impl Trail {
         let asked_at = cursor.as_ref().map_or_else(|| self.now(), |cursor| cursor.asked_at);
         let Period { from, to } = listing.check()?.or_last_day(asked_at);
         let listing = Listing { from, to, ..listing.clone() };
-        self.gaps_of(&Index::Table(table.clone()), &whole, &listing, cursor, filters).await
+        self.gaps_of(self.seen_of(table)?, &whole, &listing, cursor, filters).await
+    }
+
+    /// Where the entries of a table stand that may be seen, and no others: a cursor that held the place of another would
+    /// tell that it is there, and when.
+    fn seen_of(&self, table: &TableKey) -> Result<Vec<Index>, TrailError> {
+        if self.grants().allow_table(table) {
+            return Ok(vec![Index::Table(table.clone())]);
+        }
+        let records = self.grants().records_of(table);
+        if records.len() > INDEXES_MAX {
+            let reason =
+                format!("{} records are more than {INDEXES_MAX}; ask for the gaps of one record", records.len());
+            return Err(TrailError::Question { reason });
+        }
+        Ok(records.into_iter().map(Index::Record).collect())
     }
 
     async fn gaps_of(
         &self,
-        index: &Index,
+        indexes: Vec<Index>,
         within: &RecordKey,
         listing: &Listing,
         cursor: Option<Cursor>,
@@ -102,19 +119,24 @@ impl Trail {
         let asked_at = cursor.as_ref().map_or_else(|| self.now(), |cursor| cursor.asked_at);
         // Later, where a version is taken account of that came meanwhile: see `Walk::began`.
         let mut began = started_at.unwrap_or(asked_at);
-        let mut range = RowRange {
+        let range = RowRange {
             from: listing.from,
             to: listing.to,
             past: cursor.map(|cursor| cursor.past),
             direction: listing.order,
             limit: ROWS_AT_ONCE,
         };
+        let mut merge = Merge::new(indexes, range, ROWS_EXAMINED_MAX);
         let (mut items, mut examined, mut next) = (Vec::new(), 0, None);
         loop {
-            let rows = self.store.rows(index, &range).await?;
+            let mut rows = Vec::new();
+            while rows.len() < ROWS_AT_ONCE
+                && let Some(row) = merge.next(&*self.store).await?
+            {
+                rows.push(row);
+            }
             examined += rows.len();
-            let is_end = rows.len() < range.limit;
-            range.past = rows.last().map(IndexRow::order_key);
+            let is_last = rows.len() < ROWS_AT_ONCE;
             let (links, latest) = self.links(rows, started_at).await?;
             if started_at.is_none() {
                 began = latest.map_or(began, |latest| latest.max(began));
@@ -131,12 +153,8 @@ impl Trail {
             if items.len() == listing.limit {
                 break;
             }
-            next.clone_from(&range.past);
-            if is_end {
-                next = None;
-                break;
-            }
-            if examined >= ROWS_EXAMINED_MAX {
+            next = merge.cut_off_at().cloned();
+            if is_last || next.is_none() || examined >= ROWS_EXAMINED_MAX {
                 break;
             }
         }

@@ -73,6 +73,11 @@ impl Merge {
         if self.dry.is_empty() && self.heads.is_empty() { None } else { self.range.past.as_ref() }
     }
 
+    /// Lets it read so many rows more.
+    pub(super) fn examine_more(&mut self, rows: usize) {
+        self.examined_max += rows;
+    }
+
     /// Reads on where nothing is in hand. False where no more may be examined.
     async fn fill(&mut self, store: &dyn Lookup) -> Result<bool, StoreError> {
         let share = (self.examined_max - self.examined) / self.dry.len();

@@ -7,7 +7,7 @@ use super::{Filter, Grants, OWN_SOURCE, Trail, TrailError};
 use crate::{Facet, Index, IndexRow, TableKey, term};
 
 /// Most indexes one question walks: each costs a read.
-const INDEXES_MAX: usize = 2_000;
+pub(super) const INDEXES_MAX: usize = 2_000;
 
 /// What a question is answered from: the narrowest indexes that hold every entry it asks for, and what of their rows it
 /// asks for.
@@ -36,6 +36,11 @@ impl Selection {
     /// Does the question ask for this row?
     pub(super) fn fits(&self, row: &IndexRow) -> bool {
         self.wanted.as_ref().is_none_or(|wanted| wanted.filter.fits(row) && wanted.grants.allow(&row.record))
+    }
+
+    /// May its reader know of this row?
+    pub(super) fn allows(&self, row: &IndexRow) -> bool {
+        self.wanted.as_ref().is_none_or(|wanted| wanted.grants.allow(&row.record))
     }
 }
 
@@ -164,7 +169,7 @@ impl Grants {
     }
 
     /// The records of a table that are granted one by one.
-    fn records_of(&self, table: &TableKey) -> BTreeSet<RecordKey> {
+    pub(super) fn records_of(&self, table: &TableKey) -> BTreeSet<RecordKey> {
         let TableKey { tenant, source, table: name } = table;
         let named = Named::table(table);
         let ids =

@@ -30,6 +30,8 @@ pub(super) struct Walk<'t> {
     wanted: usize,
     step: usize,
     passed_expired: bool,
+    /// The last row that its reader may know of.
+    seen: Option<OrderKey>,
 }
 
 /// Some entries of a walk, in its order.
@@ -61,6 +63,7 @@ impl<'t> Walk<'t> {
             wanted: step,
             step,
             passed_expired: false,
+            seen: None,
         }
     }
 
@@ -71,7 +74,8 @@ impl<'t> Walk<'t> {
         self
     }
 
-    /// The next entry; `None` at the end of the range, or when [`ROWS_EXAMINED_MAX`] rows were read.
+    /// The next entry; `None` at the end of the range, or when [`ROWS_EXAMINED_MAX`] rows were read. More are read only
+    /// where none of them may be seen: there is no place to go on from.
     pub(super) async fn next(&mut self) -> Result<Option<Shown>, TrailError> {
         loop {
             if let Some(shown) = self.ready.pop_front() {
@@ -106,9 +110,10 @@ impl<'t> Walk<'t> {
         Ok(Leg { entries, past: self.cut_off_at().cloned() })
     }
 
-    /// Where it was cut off, when that was not at the end of the range.
+    /// Where it was cut off, when that was not at the end of the range: a cursor holds it, so it is the place of a row that
+    /// the reader may know of. Those behind it that they may not are read again.
     pub(super) fn cut_off_at(&self) -> Option<&OrderKey> {
-        self.merge.cut_off_at()
+        self.merge.cut_off_at().and(self.seen.as_ref())
     }
 
     /// Did it pass rows that have expired?
@@ -131,9 +136,17 @@ impl<'t> Walk<'t> {
         }
         let most = self.chunk.min(self.wanted);
         let mut rows = Vec::new();
-        while rows.len() < most
-            && let Some(row) = self.merge.next(&*self.trail.store).await?
-        {
+        while rows.len() < most {
+            let Some(row) = self.merge.next(&*self.trail.store).await? else {
+                if self.seen.is_none() && self.merge.cut_off_at().is_some() {
+                    self.merge.examine_more(ROWS_EXAMINED_MAX);
+                    continue;
+                }
+                break;
+            };
+            if self.selection.allows(&row) {
+                self.seen = Some(row.order_key());
+            }
             if !self.selection.fits(&row) {
                 continue;
             }
