@@ -9,6 +9,9 @@ use afterimage_store::{
 };
 use anyhow::Context as _;
 use fastrand::Rng;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
+use serde::{Deserialize, Serialize};
 
 use crate::fill::TENANT;
 use crate::history::{
@@ -165,10 +168,13 @@ impl Question {
 }
 
 /// How long a question took, and what was read for it.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Measured {
     pub(crate) question: String,
     /// Sorted.
     pub(crate) took: Vec<Duration>,
+    /// Processor time of this process, for all answers.
+    pub(crate) cpu: Duration,
     pub(crate) answers: u64,
     /// Entries in all answers; one for an answer that is no list.
     pub(crate) items: u64,
@@ -192,7 +198,7 @@ pub(crate) async fn ask_all(store: Arc<Metered>, history: &History, times: usize
         for _ in 0..10 {
             asker.ask(question).await.with_context(|| question.said())?;
         }
-        let before = store.read();
+        let (before, cpu) = (store.read(), processor_time()?);
         let (mut took, mut items) = (Vec::with_capacity(times), 0);
         for _ in 0..times {
             let (answered, entries) = asker.ask(question).await.with_context(|| question.said())?;
@@ -202,9 +208,18 @@ pub(crate) async fn ask_all(store: Arc<Metered>, history: &History, times: usize
         took.sort_unstable();
         let after = store.read();
         let read = Read { calls: after.calls - before.calls, rows: after.rows - before.rows };
-        all.push(Measured { question: question.said(), took, answers: times as u64, items, read });
+        let cpu = processor_time()?.saturating_sub(cpu);
+        all.push(Measured { question: question.said(), took, cpu, answers: times as u64, items, read });
     }
     Ok(all)
+}
+
+/// User and system time of this process so far. On a busy machine it says more than the clock: waiting for a core is no
+/// part of it.
+fn processor_time() -> anyhow::Result<Duration> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+    let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    Ok(Duration::from_micros(micros.unsigned_abs()))
 }
 
 struct Asker<'h> {

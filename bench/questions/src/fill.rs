@@ -8,6 +8,7 @@ use afterimage_diff::{DigestKey, RuleBlock, Rules};
 use afterimage_event::{Contents, Layers, Message, Settings, decode};
 use afterimage_store::{Arrival, Entry, Kept, Lookup, keep};
 use anyhow::{Context as _, bail};
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
 use crate::history::{ACCOUNTS, Change, History, moment, table_name};
@@ -27,7 +28,7 @@ pub(crate) struct Pace {
 }
 
 /// What a fill took.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Filled {
     pub(crate) entries: u64,
     pub(crate) content_bytes: u64,

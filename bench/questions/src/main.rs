@@ -68,6 +68,9 @@ struct Asking {
     batch: usize,
     #[arg(long, global = true, default_value_t = 2)]
     appends: usize,
+    /// A file that keeps what was measured: a later run shows it beside its own sizes.
+    #[arg(long, global = true)]
+    results: Option<PathBuf>,
     /// A document to write the table into, between the markers of the store.
     #[arg(long, global = true)]
     document: Option<PathBuf>,
@@ -116,7 +119,7 @@ async fn run(opened: &Opened, asking: &Asking) -> anyhow::Result<()> {
         history.next();
     }
     let pace = Pace { batch: asking.batch, appends: asking.appends };
-    let mut rounds: Vec<Round> = Vec::new();
+    let mut rounds: Vec<Round> = asking.results.as_deref().map(report::earlier).transpose()?.unwrap_or_default();
     for &entries in &asking.sizes {
         let filled = match entries > history.len() {
             true => fill::fill(store, &mut history, entries, pace).await?,
@@ -133,6 +136,10 @@ async fn run(opened: &Opened, asking: &Asking) -> anyhow::Result<()> {
             memory_available_bytes: report::memory("MemAvailable:"),
             measured,
         });
+        rounds.sort_by_key(|round| round.entries);
+        if let Some(file) = &asking.results {
+            report::keep(file, &rounds)?;
+        }
         let section = report::section(name, &rounds, asking.times)?;
         println!("{section}");
         if let Some(document) = &asking.document {

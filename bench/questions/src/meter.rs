@@ -8,6 +8,7 @@ use afterimage_store::{
     TableKey,
 };
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 /// Tells what a store has read so far.
 pub(crate) type Teller = Arc<dyn Fn() -> Read + Send + Sync>;
@@ -22,7 +23,7 @@ pub(crate) struct Metered {
 }
 
 /// What was read so far.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Read {
     pub(crate) calls: u64,
     pub(crate) rows: u64,

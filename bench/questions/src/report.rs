@@ -7,11 +7,13 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
 
 use crate::ask::Measured;
 use crate::fill::Filled;
 
 /// Everything asked at one size of the trail.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Round {
     pub(crate) entries: u64,
     pub(crate) filled: Filled,
@@ -71,8 +73,8 @@ fn table(out: &mut String, rounds: &[Round]) -> fmt::Result {
     for round in rounds {
         write!(out, " {} |", grouped(round.entries))?;
     }
-    out.push_str(" p50, last ÷ first | entries an answer | rows read for each | calls an answer |\n|---|");
-    out.push_str(&"---:|".repeat(rounds.len() + 4));
+    out.push_str(" p50, last ÷ first | CPU, ms an answer | last ÷ first | entries an answer | rows read for each | calls an answer |\n|---|");
+    out.push_str(&"---:|".repeat(rounds.len() + 6));
     out.push('\n');
     for (place, measured) in last.measured.iter().enumerate() {
         write!(out, "| {} |", measured.question)?;
@@ -81,11 +83,18 @@ fn table(out: &mut String, rounds: &[Round]) -> fmt::Result {
             write!(out, " {} / {} |", milliseconds(quantile(took, 0.5)), milliseconds(quantile(took, 0.99)))?;
         }
         let middle = |round: &Round| quantile(&round.measured[place].took, 0.5).as_secs_f64();
+        let cpu = |round: &Round| {
+            let Measured { cpu, answers, .. } = &round.measured[place];
+            cpu.div_f64((*answers).max(1) as f64)
+        };
         let each = |measured: &Measured, count: u64| count as f64 / measured.items.max(1) as f64;
         writeln!(
             out,
-            " {:.2} | {:.1} | {:.1} to {:.1} | {:.1} to {:.1} |",
+            " {:.2} | {} to {} | {:.2} | {:.1} | {:.1} to {:.1} | {:.1} to {:.1} |",
             middle(last) / middle(first),
+            milliseconds(cpu(first)),
+            milliseconds(cpu(last)),
+            cpu(last).as_secs_f64() / cpu(first).as_secs_f64(),
             measured.items as f64 / measured.answers as f64,
             each(&first.measured[place], first.measured[place].read.rows),
             each(measured, measured.read.rows),
@@ -141,6 +150,19 @@ fn machine() -> String {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let kernel = kernel.split(['-', '\n']).next().unwrap_or_default();
     format!("{cores} cores of {cpu}, {memory} GiB, Linux {kernel}")
+}
+
+/// The rounds that earlier runs kept in a file; none where there is no file yet.
+pub(crate) fn earlier(file: &Path) -> anyhow::Result<Vec<Round>> {
+    match file.try_exists()? {
+        true => Ok(serde_json::from_str(&fs::read_to_string(file)?)?),
+        false => Ok(Vec::new()),
+    }
+}
+
+/// Keeps them for later runs.
+pub(crate) fn keep(file: &Path, rounds: &[Round]) -> anyhow::Result<()> {
+    Ok(fs::write(file, serde_json::to_string(rounds)?)?)
 }
 
 /// Bytes, by `/proc/meminfo`.
