@@ -33,7 +33,7 @@ impl Direct {
             Question::TableGaps(table, listing) => {
                 let table = trail.table(&table.tenant, table.source.as_deref(), &table.table).await?;
                 body(trail.table_gaps(&table, listing).await)
-            },
+            }
             Question::Changes(filter, listing) => body(trail.changes(filter, listing).await),
             Question::Feed(filter, listing) => body(
                 trail
