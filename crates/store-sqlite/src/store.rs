@@ -37,8 +37,9 @@ impl Default for Options {
 const PAGE_BYTES: i64 = 4096;
 /// Page cache of the writer, in KiB (negative by SQLite's convention): the upper levels of the indexes and their hot leaves.
 const WRITER_CACHE_KIB: i64 = -16 * 1024;
-/// Page cache of each reader, in KiB.
-const READER_CACHE_KIB: i64 = -2 * 1024;
+/// Page cache of each reader, in KiB: the upper levels of the indexes of ten million entries, which every question walks down. With
+/// 2 MiB they are fetched anew for each, and a question about an old record takes half as long again (`docs/scaling.md`).
+const READER_CACHE_KIB: i64 = -16 * 1024;
 /// Pages in the WAL before it is copied into the file: 32 MiB, so that a page that is hot is copied once for many commits.
 const CHECKPOINT_PAGES: i64 = 8192;
 /// Statements kept prepared on each connection: more than there are. Four indexes, two directions, few kinds of range.
