@@ -119,6 +119,39 @@ fn an_export_that_ends_early_leaves_no_file() {
     assert_eq!(names, [""; 0]);
 }
 
+#[test]
+fn every_list_is_written_out_with_its_end() {
+    let folder = seeded(3);
+    for (question, columns, items) in [
+        ("history users u1", "id,tenant,source,", Some(3)),
+        ("states users u1", "id,op,occurred_at,exists,", Some(3)),
+        ("at 2030-01-01 users/u1 users/u1", "source,table,record_id,exists,", Some(2)),
+        ("gaps users --since 2026-01-01", "source,table,record_id,after_id,", None),
+        ("gaps users u1", "source,table,record_id,after_id,", None),
+        ("changes --since 2026-01-01", "id,tenant,source,", Some(3)),
+        ("feed --since 2026-01-01", "id,occurred_at,text,", Some(3)),
+        ("counts table --since 2026-01-01", "table,count,first,last", Some(1)),
+        ("bursts table --threshold 1 --window 24h --since 2026-01-01", "table,count,first,last", None),
+    ] {
+        let csv = ask(folder.path(), &format!("{question} --format csv"));
+        assert_eq!(csv.code, 0, "{question}: {}", csv.stderr);
+        assert!(csv.stdout.starts_with(columns), "{question}: {}", csv.stdout);
+        assert!(csv.stdout.lines().last().unwrap().starts_with("#end,"), "{question}: {}", csv.stdout);
+        let lines = ask(folder.path(), &format!("{question} --format ndjson")).stdout;
+        let written = lines.lines().count() - 1;
+        assert_eq!(lines.lines().last(), Some(format!(r#"{{"end":true,"items":{written}}}"#).as_str()), "{question}");
+        assert!(items.is_none_or(|items| items == written), "{question}: {lines}");
+    }
+    let refused =
+        ["--format csv --limit 5", "--format csv --cursor x", "--format csv --json", "--format xml", "--output x"];
+    for flags in refused {
+        assert_eq!(ask(folder.path(), &format!("history users u1 {flags}")).code, 64, "{flags}");
+    }
+    let output = ask(folder.path(), "history users u1 --format csv --output history.csv");
+    assert_eq!((output.code, output.stdout.as_str()), (0, ""));
+    assert!(std::fs::read_to_string(folder.path().join("history.csv")).unwrap().starts_with("id,tenant,"));
+}
+
 /// An API that answers everything so, and what it was asked.
 fn api(status: u16, body: &str) -> (String, Receiver<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -105,12 +105,13 @@ impl Desk {
     {
         let (parts, body) = request.into_parts();
         refuse_body(&body)?;
-        let desk = if operation.is_stream() { &self.exports } else { &self.requests };
+        // First, so that nobody who is not let in takes the place of one who is.
+        let reader = self.gate.admit(&parts.headers).await?;
+        let query = Query::read(operation, parts.uri.query())?;
+        let desk = if query.format().is_some() { &self.exports } else { &self.requests };
         let permit = Arc::clone(desk).try_acquire_owned().map_err(|_| {
             Problem::new(ProblemKind::Unavailable, "as many questions are being answered as may be at once; try again")
         })?;
-        let reader = self.gate.admit(&parts.headers).await?;
-        let query = Query::read(operation, parts.uri.query())?;
         let path = parts.uri.path().to_owned();
         let (tenant, subjects, parameters) = (query.tenant(), query.subjects(&path)?, query.parameters());
         let request_id = parts.extensions.get::<RequestId>().map_or("", RequestId::as_str);

@@ -117,13 +117,13 @@ fn schema(kind: Kind) -> Value {
 
 /// One answer for each status; where several kinds of problem share one, all are named.
 fn responses(operation: &Operation) -> Value {
-    let good = match operation.answer {
-        Answer::Json(name) => json!({ "application/json": { "schema": reference(name) } }),
-        Answer::Lines => {
-            let lines =
-                |format: ExportFormat| (format.media_type().to_owned(), json!({ "schema": { "type": "string" } }));
-            Map::from_iter([ExportFormat::Ndjson, ExportFormat::Csv].map(lines)).into()
-        }
+    let as_json = |name| [("application/json".to_owned(), json!({ "schema": reference(name) }))];
+    let line = |format: ExportFormat| (format.media_type().to_owned(), json!({ "schema": { "type": "string" } }));
+    let lines = [ExportFormat::Ndjson, ExportFormat::Csv].map(line);
+    let good: Map<String, Value> = match operation.answer {
+        Answer::Json(name) => as_json(name).into_iter().collect(),
+        Answer::List(name) => as_json(name).into_iter().chain(lines).collect(),
+        Answer::Lines => lines.into_iter().collect(),
     };
     let mut responses = Map::from_iter([("200".to_owned(), json!({ "description": "The answer.", "content": good }))]);
     let mut by_status: BTreeMap<u16, Vec<ProblemKind>> = BTreeMap::new();

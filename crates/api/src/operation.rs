@@ -44,6 +44,8 @@ pub(crate) const ALWAYS: [ProblemKind; 8] = [
 pub(crate) enum Answer {
     /// JSON of this schema.
     Json(&'static str),
+    /// The same, or with [`AS_LINES`] a stream of lines.
+    List(&'static str),
     /// A stream of lines: NDJSON or CSV.
     Lines,
 }
@@ -95,11 +97,6 @@ impl Operation {
         self.params.iter().flat_map(|group| group.iter())
     }
 
-    /// Is its answer a stream, which may last?
-    pub(crate) const fn is_stream(&self) -> bool {
-        matches!(self.answer, Answer::Lines)
-    }
-
     /// Is it about one record, named in the path?
     pub(crate) fn is_of_record(&self) -> bool {
         self.path.contains("{id}")
@@ -126,9 +123,6 @@ pub(crate) const OPS: [&str; 7] = ["insert", "update", "delete", "truncate", "sn
 /// Dimensions by name, as [`afterimage_store::Dimension`] has them.
 pub(crate) const DIMENSIONS: [&str; 10] =
     ["source", "table", "op", "actor", "field", "hour", "day", "request", "transaction", "migration"];
-
-/// Formats of an export.
-pub(crate) const FORMATS: [&str; 2] = ["ndjson", "csv"];
 
 /// Shortest and longest sliding window of bursts.
 pub(crate) const WINDOW_MIN: Duration = Duration::from_millis(1);
@@ -240,11 +234,19 @@ pub(crate) const BURST: &[Param] = &[
     ),
 ];
 
+/// A list as it is asked for in pages, or all of it.
+pub(crate) const AS_LINES: &[Param] = &[Param::new(
+    "format",
+    Kind::Choice { names: &["json", "ndjson", "csv"], default: "json" },
+    "json: a page. All of the list, without `limit` and `cursor`: ndjson, an item a line, then \
+     `{\"end\":true,\"items\":n}`; csv, a header, an item a record, then a record that begins `#end,n`.",
+)];
+
 /// What an export looks like.
 pub(crate) const EXPORT: &[Param] = &[
     Param::new(
         "format",
-        Kind::Choice { names: &FORMATS, default: "ndjson" },
+        Kind::Choice { names: &["ndjson", "csv"], default: "ndjson" },
         "ndjson: an entry a line, then `{\"end\":true,\"items\":n}`; csv: a header, then an entry a line.",
     ),
     Param::new(

@@ -119,6 +119,8 @@ pub struct Problem {
     detail: String,
     parameter: Option<String>,
     sources: Vec<String>,
+    /// Of a 401: were credentials sent?
+    is_token_refused: bool,
 }
 
 /// The members of a problem, as they are sent.
@@ -139,13 +141,19 @@ impl Problem {
     /// A problem; `detail` says what is wrong this time, and what to do.
     #[must_use]
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), parameter: None, sources: Vec::new() }
+        Self { kind, detail: detail.into(), parameter: None, sources: Vec::new(), is_token_refused: false }
     }
 
     /// A parameter that cannot be used, by its name.
     #[must_use]
     pub fn parameter(name: &str, detail: impl Into<String>) -> Self {
         Self { parameter: Some(name.to_owned()), ..Self::new(ProblemKind::BadParameter, detail) }
+    }
+
+    /// Nobody is known by the credentials that were sent.
+    #[must_use]
+    pub fn invalid_token(detail: impl Into<String>) -> Self {
+        Self { is_token_refused: true, ..Self::new(ProblemKind::Unauthorized, detail) }
     }
 
     /// Its kind.
@@ -222,9 +230,14 @@ impl IntoResponse for Problem {
             ProblemKind::Unavailable => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER.as_secs()));
             }
-            // RFC 9110, section 11.6.1: a 401 says how to authenticate.
+            // RFC 9110, section 11.6.1: a 401 says how to authenticate. RFC 6750, section 3.1: and what was wrong, where it
+            // was tried.
             ProblemKind::Unauthorized => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"afterimage\""));
+                let challenge = match self.is_token_refused {
+                    true => "Bearer realm=\"afterimage\", error=\"invalid_token\"",
+                    false => "Bearer realm=\"afterimage\"",
+                };
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
             }
             _ => {}
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use afterimage_access::Subject;
 use afterimage_event::{DEFAULT_NAME, NAME_BYTES_MAX, RECORD_ID_PARTS_MAX, RecordId, Timestamp};
-use afterimage_store::{Dimension, Direction, Filter, Listing, Period, RecordQuery};
+use afterimage_store::{Dimension, Direction, ExportFormat, Filter, LIMIT_MAX, Listing, Period, RecordQuery};
 use percent_encoding::percent_decode_str;
 
 use crate::operation::{Kind, Operation, Param, RECORD_ID_BYTES_MAX, WINDOW_MAX, WINDOW_MIN};
@@ -173,6 +173,24 @@ impl Query {
         let order = if self.text("order") == Some("asc") { Direction::Ascending } else { Direction::Descending };
         let limit = usize::try_from(self.count("limit")?).unwrap_or(usize::MAX);
         Ok(Listing { from, to, order, limit, cursor: self.text("cursor").map(str::to_owned) })
+    }
+
+    /// How all of a list is written out; `None` where a page of it is asked for, or an answer that is no list.
+    pub(crate) fn format(&self) -> Option<ExportFormat> {
+        let default = self.operation.query().find_map(|param| match param.kind {
+            Kind::Choice { default, .. } if param.name == "format" => Some(default),
+            _ => None,
+        });
+        self.text("format").or(default)?.parse().ok()
+    }
+
+    /// All of a list.
+    pub(crate) fn whole_listing(&self) -> Result<Listing, Problem> {
+        if let Some(name) = ["limit", "cursor"].into_iter().find(|name| self.text(name).is_some()) {
+            let detail = format!("{name}: goes with pages; ndjson and csv hold all of a list, so leave it out");
+            return Err(Problem::parameter(name, detail));
+        }
+        Ok(Listing { limit: LIMIT_MAX, ..self.listing()? })
     }
 
     /// The record of a path such as `/v1/records/{table}/{id}/history`, not decoded yet: a comma that is part of an id is

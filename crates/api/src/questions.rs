@@ -1,12 +1,14 @@
 //! The questions: each an [`Operation`] and the function that puts it to the trail.
 
-use afterimage_store::{BurstRule, FeedItem, Page, RecordState};
+use afterimage_store::{BurstRule, Columns, FeedItem, Page, RecordState};
 use axum::response::Response;
 use serde::Serialize;
 
 use crate::call::{Call, json};
+use crate::export::{list, whole};
 use crate::operation::{
-    AT, Answer, BACK_TO, BETWEEN, BURST, COUNT_BY, FILTER, Operation, PAGING, PERIOD, RECORDS, SCOPE, TABLE,
+    AS_LINES, AT, Answer, BACK_TO, BETWEEN, BURST, COUNT_BY, EXPORT, FILTER, Operation, PAGING, PERIOD, RECORDS, SCOPE,
+    TABLE,
 };
 use crate::{Problem, ProblemKind};
 
@@ -23,13 +25,18 @@ pub(crate) static HISTORY: Operation = Operation {
     summary: "The history of a record",
     description: "Who changed it, when, from what to what. A walk from page to page returns every entry that was there when \
                   it began exactly once, whatever arrives meanwhile.",
-    params: &[SCOPE, PERIOD, PAGING],
-    answer: Answer::Json("EntryPage"),
+    params: &[SCOPE, PERIOD, PAGING, AS_LINES],
+    answer: Answer::List("EntryPage"),
     problems: OF_RECORD_PAGED,
 };
 
 pub(crate) async fn history(call: Call) -> Result<Response, Problem> {
-    json(&call.trail.history(&call.record()?, &call.query.listing()?).await?)
+    let record = call.record()?;
+    list(call, Columns::entries, move |trail, listing| {
+        let record = record.clone();
+        async move { trail.history(&record, &listing).await }
+    })
+    .await
 }
 
 pub(crate) static STATE: Operation = Operation {
@@ -52,13 +59,18 @@ pub(crate) static STATES: Operation = Operation {
     path: "/v1/records/{table}/{id}/states",
     summary: "Every state that a record had",
     description: "One for each entry that made a state, with the entry that made it.",
-    params: &[SCOPE, PERIOD, PAGING],
-    answer: Answer::Json("StatePage"),
+    params: &[SCOPE, PERIOD, PAGING, AS_LINES],
+    answer: Answer::List("StatePage"),
     problems: OF_RECORD_PAGED,
 };
 
 pub(crate) async fn states(call: Call) -> Result<Response, Problem> {
-    json(&call.trail.states(&call.record()?, &call.query.listing()?).await?)
+    let record = call.record()?;
+    list(call, Columns::states, move |trail, listing| {
+        let record = record.clone();
+        async move { trail.states(&record, &listing).await }
+    })
+    .await
 }
 
 pub(crate) static DIFF: Operation = Operation {
@@ -97,13 +109,18 @@ pub(crate) static RECORD_GAPS: Operation = Operation {
     summary: "Changes of a record made past the audit",
     description: "Places where the image a change started from is not the one that the last change left: somebody wrote past \
                   the audit, or an event is missing.",
-    params: &[SCOPE, PERIOD, PAGING],
-    answer: Answer::Json("GapPage"),
+    params: &[SCOPE, PERIOD, PAGING, AS_LINES],
+    answer: Answer::List("GapPage"),
     problems: OF_RECORD_PAGED,
 };
 
 pub(crate) async fn record_gaps(call: Call) -> Result<Response, Problem> {
-    json(&call.trail.gaps(&call.record()?, &call.query.listing()?).await?)
+    let record = call.record()?;
+    list(call, Columns::gaps, move |trail, listing| {
+        let record = record.clone();
+        async move { trail.gaps(&record, &listing).await }
+    })
+    .await
 }
 
 pub(crate) static GAPS: Operation = Operation {
@@ -111,8 +128,8 @@ pub(crate) static GAPS: Operation = Operation {
     path: "/v1/gaps",
     summary: "Changes of a table's records made past the audit",
     description: "As for one record; those whose second entry lies in the period, by default the last 24 hours.",
-    params: &[TABLE, PERIOD, PAGING],
-    answer: Answer::Json("GapPage"),
+    params: &[TABLE, PERIOD, PAGING, AS_LINES],
+    answer: Answer::List("GapPage"),
     problems: OF_RECORD_PAGED,
 };
 
@@ -120,7 +137,11 @@ pub(crate) async fn gaps(call: Call) -> Result<Response, Problem> {
     let query = &call.query;
     let (tenant, name) = (query.tenant(), query.text("table").unwrap_or_default());
     let table = call.trail.table(&tenant, query.text("source"), name).await?;
-    json(&call.trail.table_gaps(&table, &query.listing()?).await?)
+    list(call, Columns::gaps, move |trail, listing| {
+        let table = table.clone();
+        async move { trail.table_gaps(&table, &listing).await }
+    })
+    .await
 }
 
 pub(crate) static CHANGES: Operation = Operation {
@@ -129,13 +150,18 @@ pub(crate) static CHANGES: Operation = Operation {
     summary: "Changes by any of actor, table, operation, field, migration, request, transaction, source, time",
     description: "Every parameter that is given must fit. Without a time: the last 24 hours. A page looks at no more than \
                   10,000 rows of an index: it may be short, or empty, and yet not the last.",
-    params: &[FILTER, PERIOD, PAGING],
-    answer: Answer::Json("EntryPage"),
+    params: &[FILTER, PERIOD, PAGING, AS_LINES],
+    answer: Answer::List("EntryPage"),
     problems: PAGED,
 };
 
 pub(crate) async fn changes(call: Call) -> Result<Response, Problem> {
-    json(&call.trail.changes(&call.query.filter()?, &call.query.listing()?).await?)
+    let filter = call.query.filter()?;
+    list(call, Columns::entries, move |trail, listing| {
+        let filter = filter.clone();
+        async move { trail.changes(&filter, &listing).await }
+    })
+    .await
 }
 
 pub(crate) static COUNTS: Operation = Operation {
@@ -144,14 +170,16 @@ pub(crate) static COUNTS: Operation = Operation {
     summary: "How many, by table, operation, actor, field, hour",
     description: "Each combination with its count, its first and its last entry, the most frequent first. Without a time: the \
                   last 24 hours. Costs what the period holds.",
-    params: &[FILTER, PERIOD, COUNT_BY],
-    answer: Answer::Json("Counts"),
+    params: &[FILTER, PERIOD, COUNT_BY, AS_LINES],
+    answer: Answer::List("Counts"),
     problems: &[],
 };
 
 pub(crate) async fn counts(call: Call) -> Result<Response, Problem> {
     let query = &call.query;
-    json(&call.trail.counts(&query.filter()?, query.period()?, &query.dimensions("by")?).await?)
+    let by = query.dimensions("by")?;
+    let counts = call.trail.counts(&query.filter()?, query.period()?, &by).await?;
+    whole(query, Columns::groups(&by), &counts, &counts.items)
 }
 
 pub(crate) static BURSTS: Operation = Operation {
@@ -160,8 +188,8 @@ pub(crate) static BURSTS: Operation = Operation {
     summary: "Bulk operations",
     description: "Maximal runs in which every sliding window holds more entries than the threshold, the largest first. Without \
                   a time: the last 24 hours. Costs what the period holds.",
-    params: &[FILTER, PERIOD, BURST],
-    answer: Answer::Json("Bursts"),
+    params: &[FILTER, PERIOD, BURST, AS_LINES],
+    answer: Answer::List("Bursts"),
     problems: &[],
 };
 
@@ -172,7 +200,8 @@ pub(crate) async fn bursts(call: Call) -> Result<Response, Problem> {
         threshold: query.count("threshold")?,
         by: query.dimensions("by")?,
     };
-    json(&call.trail.bursts(&query.filter()?, query.period()?, &rule).await?)
+    let bursts = call.trail.bursts(&query.filter()?, query.period()?, &rule).await?;
+    whole(query, Columns::groups(&rule.by), &bursts, &bursts.items)
 }
 
 pub(crate) static STATES_AT: Operation = Operation {
@@ -180,8 +209,8 @@ pub(crate) static STATES_AT: Operation = Operation {
     path: "/v1/states",
     summary: "Several records at one moment",
     description: "In the order asked for. A record that cannot be told does not fail the others: its `reason` says why.",
-    params: &[RECORDS, AT],
-    answer: Answer::Json("RecordStates"),
+    params: &[RECORDS, AT, AS_LINES],
+    answer: Answer::List("RecordStates"),
     problems: &[],
 };
 
@@ -194,7 +223,8 @@ struct RecordStates {
 
 pub(crate) async fn states_at(call: Call) -> Result<Response, Problem> {
     let items = call.trail.states_at(&call.query.records()?, call.query.time_or_now("at")?).await?;
-    json(&RecordStates { items, next: None })
+    let answer = RecordStates { items, next: None };
+    whole(&call.query, Columns::record_states(), &answer, &answer.items)
 }
 
 pub(crate) static FEED: Operation = Operation {
@@ -202,12 +232,31 @@ pub(crate) static FEED: Operation = Operation {
     path: "/v1/feed",
     summary: "A readable feed",
     description: "The entries of `/v1/changes` as sentences.",
-    params: &[FILTER, PERIOD, PAGING],
-    answer: Answer::Json("FeedPage"),
+    params: &[FILTER, PERIOD, PAGING, AS_LINES],
+    answer: Answer::List("FeedPage"),
     problems: PAGED,
 };
 
 pub(crate) async fn feed(call: Call) -> Result<Response, Problem> {
-    let page = call.trail.changes(&call.query.filter()?, &call.query.listing()?).await?;
-    json(&Page { items: page.items.iter().map(FeedItem::of).collect(), next: page.next })
+    let filter = call.query.filter()?;
+    list(call, Columns::feed, move |trail, listing| {
+        let filter = filter.clone();
+        async move {
+            let page = trail.changes(&filter, &listing).await?;
+            Ok(Page { items: page.items.iter().map(FeedItem::of).collect(), next: page.next })
+        }
+    })
+    .await
 }
+
+pub(crate) static EXPORT_ALL: Operation = Operation {
+    id: "export",
+    path: "/v1/export",
+    summary: "Everything that fits, as NDJSON or CSV",
+    description: "The entries of `/v1/changes` in one stream, whatever its length; any other list is exported with its own \
+                  `format`. Only a stream with its end line is whole: NDJSON ends with `{\"end\":true,\"items\":n}`, CSV with \
+                  a record that begins `#end,n`. Without a time: the last 24 hours.",
+    params: &[EXPORT, FILTER, PERIOD],
+    answer: Answer::Lines,
+    problems: &[],
+};

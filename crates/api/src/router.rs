@@ -17,7 +17,7 @@ use crate::call::{Call, Desk, Limits};
 use crate::health::{Vitals, health_pages};
 use crate::observe::{HttpMetrics, observe};
 use crate::operation::Operation;
-use crate::{Gate, Problem, ProblemKind, docs, export, openapi, questions};
+use crate::{Gate, Problem, ProblemKind, docs, openapi, questions};
 
 /// What the pages stand on.
 pub struct Service {
@@ -72,7 +72,8 @@ fn questions(desk: Desk) -> Questions {
         .add(&q::BURSTS, q::bursts)
         .add(&q::STATES_AT, q::states_at)
         .add(&q::FEED, q::feed)
-        .add(&export::EXPORT_ALL, export::export)
+        // The same, and never a page.
+        .add(&q::EXPORT_ALL, q::changes)
 }
 
 /// All pages.

@@ -61,19 +61,15 @@ async fn no_question_about_records_reads_past_a_grant() {
         assert!(matches!(reader.revert(&query, moment(1)).await, Err(TrailError::NotGranted)));
         let together = reader.states_at(&[mine.clone(), query.clone()], moment(9)).await;
         assert!(matches!(together, Err(TrailError::NotGranted)));
-        assert!(matches!(reader.all_history(query, Listing::default()).next().await, Err(TrailError::NotGranted)));
+        assert!(matches!(reader.history(&query, &listing).await, Err(TrailError::NotGranted)));
     }
     assert_eq!(reader.states(&mine, &listing).await.unwrap().items.len(), 2);
     assert!(reader.revert(&mine, moment(1)).await.is_ok());
     assert_eq!(gap_ids(&all).await, [("c".to_owned(), true), ("d".to_owned(), true)]);
     assert_eq!(gap_ids(&reader).await, [("c".to_owned(), true)]);
     let filter = Filter { tenant: "t".into(), ..Filter::default() };
-    let mut pages = reader.all_changes(filter, Listing { limit: 1, ..Listing::default() });
-    let mut seen = Vec::new();
-    while let Some(page) = pages.next().await.unwrap() {
-        seen.extend(page.into_iter().map(|entry| entry.record_id));
-    }
-    assert_eq!(seen, [["mine"], ["mine"]]);
+    let seen = reader.changes(&filter, &listing).await.unwrap().items;
+    assert_eq!(seen.iter().map(|entry| &entry.record_id).collect::<Vec<_>>(), [&["mine"], &["mine"]]);
     let nobody = all.for_reader(Grants::default());
     assert!(matches!(nobody.table_gaps(&table(), &listing).await, Err(TrailError::NotGranted)));
 }

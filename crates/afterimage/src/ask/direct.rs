@@ -5,7 +5,7 @@ use std::sync::Arc;
 use afterimage_store::{FeedItem, Lookup, Page, Trail, TrailError};
 use serde::Serialize;
 
-use super::{AskError, Export, Question, Sink};
+use super::{AskError, Export, List, Question, Sink};
 use crate::config::StoreConfig;
 use crate::stores;
 
@@ -50,18 +50,25 @@ impl Direct {
     }
 
     pub(super) async fn export(&self, export: &Export, sink: &mut dyn Sink) -> Result<(), AskError> {
-        let mut pages = self.trail.all_changes(export.filter.clone(), export.listing.clone());
-        let mut writer = afterimage_store::Export::entries(export.format);
+        let Export { mut question, format } = export.clone();
+        let Some(columns) = question.columns() else {
+            return Err(AskError::Question("only lists are written out".to_owned()));
+        };
+        let mut writer = afterimage_store::Export::new(format, columns);
         let mut text = String::new();
         writer.begin(&mut text);
-        while let Some(page) = pages.next().await? {
-            for entry in &page {
-                writer.push(entry, &mut text).map_err(|error| AskError::Failed(error.to_string()))?;
+        loop {
+            let body = self.ask(&question).await?;
+            let page: List<'_> = serde_json::from_str(&body)?;
+            for item in &page.items {
+                writer.push(item, &mut text).map_err(|error| AskError::Failed(error.to_string()))?;
             }
-            if !sink.take(text.as_bytes(), page.len() as u64)? {
+            if !sink.take(text.as_bytes(), page.items.len() as u64)? {
                 return Ok(());
             }
             text.clear();
+            let Some(next) = page.next else { break };
+            question.turn_to(next);
         }
         writer.end(&mut text);
         sink.take(text.as_bytes(), 0)?;

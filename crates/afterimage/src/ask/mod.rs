@@ -8,7 +8,9 @@ mod remote;
 use std::str::FromStr;
 
 use afterimage_event::Timestamp;
-use afterimage_store::{BurstRule, Dimension, ExportFormat, Filter, Listing, Period, RecordQuery};
+use afterimage_store::{BurstRule, Columns, Dimension, ExportFormat, Filter, Listing, Period, RecordQuery};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 pub(crate) use error::AskError;
 
@@ -52,6 +54,20 @@ impl Question {
         }
     }
 
+    /// The columns of its answer as CSV; `None` where the answer is no list.
+    pub(crate) fn columns(&self) -> Option<Columns> {
+        match self {
+            Self::History(..) | Self::Changes(..) => Some(Columns::entries()),
+            Self::States(..) => Some(Columns::states()),
+            Self::Gaps(..) | Self::TableGaps(..) => Some(Columns::gaps()),
+            Self::Feed(..) => Some(Columns::feed()),
+            Self::Counts(_, _, by) => Some(Columns::groups(by)),
+            Self::Bursts(_, _, rule) => Some(Columns::groups(&rule.by)),
+            Self::StatesAt(..) => Some(Columns::record_states()),
+            Self::State(..) | Self::Diff(..) | Self::Revert(..) => None,
+        }
+    }
+
     /// The same question, for the page behind a cursor.
     pub(crate) fn turn_to(&mut self, next: String) {
         match self {
@@ -66,12 +82,21 @@ impl Question {
     }
 }
 
-/// Everything that fits a filter, as one stream.
+/// All of a list, as one stream.
 #[derive(Clone, Debug)]
 pub(crate) struct Export {
-    pub(crate) filter: Filter,
-    pub(crate) listing: Listing,
+    /// For the first page, where it has pages.
+    pub(crate) question: Question,
     pub(crate) format: ExportFormat,
+}
+
+/// A list (design §7), or a page of it.
+#[derive(Deserialize)]
+pub(crate) struct List<'a> {
+    #[serde(borrow)]
+    pub(crate) items: Vec<&'a RawValue>,
+    #[serde(default)]
+    pub(crate) next: Option<String>,
 }
 
 /// Takes an export piece by piece; false when nobody reads on.
@@ -103,7 +128,7 @@ impl Asker {
         }
     }
 
-    /// Writes out everything that fits, to its end: an error, where that was not reached.
+    /// Writes out all of a list, to its end: an error, where that was not reached.
     pub(crate) async fn export(&self, export: &Export, sink: &mut dyn Sink) -> Result<(), AskError> {
         match self {
             Self::Direct(direct) => direct.export(export, sink).await,

@@ -1,7 +1,7 @@
 //! Where the query API answers a question: path and query (design §7).
 
 use afterimage_event::{RecordId, Timestamp};
-use afterimage_store::{Direction, Filter, Listing, Period, RecordQuery};
+use afterimage_store::{Direction, ExportFormat, Filter, Listing, Period, RecordQuery};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{Export, Question};
@@ -40,10 +40,12 @@ impl Place {
         self.time("from", period.from).time("to", period.to)
     }
 
-    fn listing(self, listing: &Listing) -> Self {
+    /// A page, or as lines all of it.
+    fn listing(self, listing: &Listing, lines: Option<ExportFormat>) -> Self {
         let order = if listing.order == Direction::Ascending { "asc" } else { "desc" };
+        let limit = lines.is_none().then(|| listing.limit.to_string());
         self.period(Period { from: listing.from, to: listing.to })
-            .with("limit", Some(&listing.limit.to_string()))
+            .with("limit", limit.as_deref())
             .with("order", Some(order))
             .with("cursor", listing.cursor.as_deref())
     }
@@ -77,22 +79,26 @@ fn by(dimensions: &[afterimage_store::Dimension]) -> String {
 impl Question {
     /// Path and query.
     pub(super) fn place(&self) -> String {
+        self.in_format(None)
+    }
+
+    fn in_format(&self, lines: Option<ExportFormat>) -> String {
         match self {
-            Self::History(record, listing) => Place::of(record, "history").listing(listing),
+            Self::History(record, listing) => Place::of(record, "history").listing(listing, lines),
             Self::State(record, at) => Place::of(record, "state").time("at", Some(*at)),
-            Self::States(record, listing) => Place::of(record, "states").listing(listing),
+            Self::States(record, listing) => Place::of(record, "states").listing(listing, lines),
             Self::Diff(record, from, to) => {
                 Place::of(record, "diff").period(Period { from: Some(*from), to: Some(*to) })
             }
             Self::Revert(record, to) => Place::of(record, "revert").time("to", Some(*to)),
-            Self::Gaps(record, listing) => Place::of(record, "gaps").listing(listing),
+            Self::Gaps(record, listing) => Place::of(record, "gaps").listing(listing, lines),
             Self::TableGaps(table, listing) => Place::at("/v1/gaps")
                 .with("tenant", Some(&table.tenant))
                 .with("source", table.source.as_deref())
                 .with("table", Some(&table.table))
-                .listing(listing),
-            Self::Changes(filter, listing) => Place::at("/v1/changes").filter(filter).listing(listing),
-            Self::Feed(filter, listing) => Place::at("/v1/feed").filter(filter).listing(listing),
+                .listing(listing, lines),
+            Self::Changes(filter, listing) => Place::at("/v1/changes").filter(filter).listing(listing, lines),
+            Self::Feed(filter, listing) => Place::at("/v1/feed").filter(filter).listing(listing, lines),
             Self::Counts(filter, period, dimensions) => {
                 Place::at("/v1/counts").filter(filter).period(*period).with("by", Some(&by(dimensions)))
             }
@@ -115,6 +121,7 @@ impl Question {
                 })
             }
         }
+        .with("format", lines.map(ExportFormat::as_str))
         .0
     }
 }
@@ -122,14 +129,7 @@ impl Question {
 impl Export {
     /// Path and query.
     pub(super) fn place(&self) -> String {
-        let listing = &self.listing;
-        let order = if listing.order == Direction::Ascending { "asc" } else { "desc" };
-        Place::at("/v1/export")
-            .filter(&self.filter)
-            .period(Period { from: listing.from, to: listing.to })
-            .with("order", Some(order))
-            .with("format", Some(self.format.as_str()))
-            .0
+        self.question.in_format(Some(self.format))
     }
 }
 
@@ -157,8 +157,10 @@ mod tests {
         );
         let filter = Filter { tenant: "t".into(), actor: Some("zoë".into()), ..Filter::default() };
         assert_eq!(
-            Question::Changes(filter, Listing::default()).place(),
+            Question::Changes(filter.clone(), Listing::default()).place(),
             "/v1/changes?tenant=t&actor=zo%C3%AB&limit=100&order=desc"
         );
+        let export = Export { question: Question::Changes(filter, Listing::default()), format: ExportFormat::Csv };
+        assert_eq!(export.place(), "/v1/changes?tenant=t&actor=zo%C3%AB&order=desc&format=csv");
     }
 }

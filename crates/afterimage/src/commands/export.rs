@@ -1,4 +1,4 @@
-//! `afterimage export`: everything that fits a filter, to a file or standard output.
+//! `afterimage export`, and any list with `--format`: all of it, to a file or standard output.
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -94,7 +94,7 @@ impl Sink for Written {
     fn take(&mut self, bytes: &[u8], items: u64) -> io::Result<bool> {
         self.items += items;
         if let Some(progress) = &mut self.progress {
-            progress.tell(|| format!("{} entries", self.items));
+            progress.tell(|| format!("{} items", self.items));
         }
         match &mut self.target {
             Target::Stdout => output::print_bytes(bytes),

@@ -6,20 +6,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Outcome;
-use crate::ask::{AskError, Asker, Question};
+use crate::ask::{AskError, Asker, List, Question};
 use crate::config::AskConfig;
 use crate::output;
 use crate::render::{self, Screen};
 use crate::signals::Stop;
-
-/// A list (design §7).
-#[derive(Deserialize)]
-struct List<'a> {
-    #[serde(borrow)]
-    items: Vec<&'a RawValue>,
-    #[serde(default)]
-    next: Option<String>,
-}
 
 /// Asks until the answer is whole, or told to end.
 pub(super) async fn run(mut config: AskConfig, screen: &Screen, stop: &Stop) -> anyhow::Result<Outcome> {
@@ -49,7 +40,7 @@ async fn answer(asker: &Asker, config: &mut AskConfig, screen: &Screen) -> Resul
     let mut holds = false;
     for page in 0.. {
         let body = asker.ask(&config.question).await?;
-        let list = match is_list(&config.question) {
+        let list = match config.question.columns().is_some() {
             true => serde_json::from_str(&body)?,
             false => List { items: Vec::new(), next: None },
         };
@@ -59,7 +50,9 @@ async fn answer(asker: &Asker, config: &mut AskConfig, screen: &Screen) -> Resul
         let text = match (config.json, config.all) {
             (true, true) => Cow::Owned(part(&list, page == 0, before == 0)),
             (true, false) => Cow::Owned(body.clone() + "\n"),
-            (false, _) if !is_list(&config.question) => Cow::Owned(render::answer(&config.question, &body, screen)?),
+            (false, _) if config.question.columns().is_none() => {
+                Cow::Owned(render::answer(&config.question, &body, screen)?)
+            }
             (false, _) if !list.items.is_empty() => Cow::Owned(render::items(&config.question, &list.items, screen)?),
             (false, _) if found == 0 && list.next.is_none() => Cow::Borrowed("nothing found\n"),
             (false, _) => Cow::Borrowed(""),
@@ -100,10 +93,6 @@ fn holds_something(question: &Question, body: &str) -> Result<bool, serde_json::
         }
         _ => false,
     })
-}
-
-fn is_list(question: &Question) -> bool {
-    !matches!(question, Question::State(..) | Question::Diff(..) | Question::Revert(..))
 }
 
 /// A part of one body that holds the items of all pages: it is whole, and JSON, only with the last one.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use afterimage_event::Op;
-use afterimage_store::Dimension;
+use afterimage_store::{Dimension, ExportFormat};
 use clap::builder::BoolishValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -70,7 +70,7 @@ pub(crate) struct ListArgs {
     #[command(flatten)]
     pub(super) period: PeriodArgs,
     /// Most items to show.
-    #[arg(long, value_name = "COUNT", value_parser = count::<u32>(1..=1000), default_value = "100")]
+    #[arg(long, value_name = "COUNT", value_parser = count::<u32>(1..=1000), default_value = "100", conflicts_with = "format")]
     pub(super) limit: u32,
     /// Show all items, however many: page by page.
     #[arg(long, value_parser = BoolishValueParser::new())]
@@ -82,8 +82,22 @@ pub(crate) struct ListArgs {
     #[arg(long, value_parser = BoolishValueParser::new())]
     pub(super) asc: bool,
     /// Where to go on: `next` of the page before, asked with the same filters.
-    #[arg(long, value_name = "CURSOR")]
+    #[arg(long, value_name = "CURSOR", conflicts_with = "format")]
     pub(super) cursor: Option<String>,
+    #[command(flatten)]
+    pub(super) lines: LinesArgs,
+}
+
+/// All of a list in a form for programs.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Writing out")]
+pub(crate) struct LinesArgs {
+    /// Write all of the list, however long: ndjson or csv. The last line says how many items there are.
+    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["json", "fail_if_any"])]
+    pub(super) format: Option<ExportFormat>,
+    /// Write to this file, which is there only when all of it is; otherwise to standard output.
+    #[arg(long, value_name = "PATH", requires = "format")]
+    pub(super) output: Option<PathBuf>,
 }
 
 /// Which changes: every part that is given must fit.
@@ -172,6 +186,8 @@ pub(crate) struct AtArgs {
     #[arg(required = true, value_name = "RECORD")]
     pub(super) records: Vec<RecordName>,
     #[command(flatten)]
+    pub(super) lines: LinesArgs,
+    #[command(flatten)]
     pub(super) ask: AskArgs,
 }
 
@@ -208,6 +224,8 @@ pub(crate) struct CountsArgs {
     #[command(flatten)]
     pub(super) period: PeriodArgs,
     #[command(flatten)]
+    pub(super) lines: LinesArgs,
+    #[command(flatten)]
     pub(super) ask: AskArgs,
 }
 
@@ -226,6 +244,8 @@ pub(crate) struct BurstsArgs {
     pub(super) filter: FilterArgs,
     #[command(flatten)]
     pub(super) period: PeriodArgs,
+    #[command(flatten)]
+    pub(super) lines: LinesArgs,
     #[command(flatten)]
     pub(super) ask: AskArgs,
 }

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use afterimage_event::Timestamp;
-use afterimage_store::{BurstRule, Direction, Filter, LIMIT_MAX, Listing, Period, RecordQuery};
+use afterimage_store::{BurstRule, Direction, ExportFormat, Filter, LIMIT_MAX, Listing, Period, RecordQuery};
 
 use super::args::ScopeArgs;
-use super::ask::{ApiArgs, AskArgs, Asked, FilterArgs, ListArgs, Order, PeriodArgs, RecordArgs};
+use super::ask::{ApiArgs, AskArgs, Asked, FilterArgs, LinesArgs, ListArgs, Order, PeriodArgs, RecordArgs};
 use super::when::When;
-use super::{BadConfig, StoreConfig, store};
-use crate::ask::{Question, RecordName};
+use super::{BadConfig, ExportConfig, StoreConfig, Task, store};
+use crate::ask::{Export, Question, RecordName};
 use crate::clock;
 use crate::zone::Zone;
 use afterimage_event::RecordId;
@@ -103,7 +103,7 @@ impl Today {
             (true, _) | (_, Order::Asc) => Direction::Ascending,
             _ => Direction::Descending,
         };
-        let limit = if args.all { LIMIT_MAX } else { args.limit as usize };
+        let limit = if args.all || args.lines.format.is_some() { LIMIT_MAX } else { args.limit as usize };
         Ok(Listing { from, to, order, limit, cursor: args.cursor.clone() })
     }
 }
@@ -163,6 +163,17 @@ impl Asked {
         }
     }
 
+    /// Is all of it to be written out, and how?
+    fn lines(&self) -> Option<(ExportFormat, &LinesArgs)> {
+        let lines = match self {
+            Self::At(args) => &args.lines,
+            Self::Counts(args) => &args.lines,
+            Self::Bursts(args) => &args.lines,
+            _ => &self.list()?.lines,
+        };
+        lines.format.map(|format| (format, lines))
+    }
+
     fn question(&self, today: &Today) -> Result<Question, BadConfig> {
         let ask = self.ask();
         Ok(match self {
@@ -211,8 +222,17 @@ impl Asked {
     }
 }
 
+/// What a question asks to be done: to show the answer, or to write out all of it.
+pub(super) fn task(asked: &Asked, whom: Whom, today: &Today) -> Result<Task, BadConfig> {
+    let Some((format, lines)) = asked.lines() else {
+        return AskConfig::new(asked, whom, today).map(|ask| Task::Ask(Box::new(ask)));
+    };
+    let export = Export { question: asked.question(today)?, format };
+    Ok(Task::Export(Box::new(ExportConfig { whom, export, output: lines.output.clone() })))
+}
+
 impl AskConfig {
-    pub(super) fn new(asked: &Asked, whom: Whom, today: &Today) -> Result<Self, BadConfig> {
+    fn new(asked: &Asked, whom: Whom, today: &Today) -> Result<Self, BadConfig> {
         let ask = asked.ask();
         Ok(Self {
             whom,

@@ -45,7 +45,7 @@ pub(crate) use token::{GrantArg, NewTokenArgs, quoted};
 pub(crate) use units::show_duration;
 pub(crate) use worker::{DoctorConfig, WorkerConfig};
 
-use crate::ask::Export;
+use crate::ask::{Export, Question};
 use crate::zone::Zone;
 
 /// The settings file that is read when none is named.
@@ -141,7 +141,7 @@ pub(crate) fn load(argv: &[OsString]) -> Result<Config, Stop> {
         Command::Ask(asked) => {
             let ask = asked.ask();
             let whom = whom(&matches, &ask.api, &ask.store, store_is_chosen, &mut warnings)?;
-            Task::Ask(Box::new(AskConfig::new(&asked, whom, &today)?))
+            asked::task(&asked, whom, &today)?
         }
         Command::Export(args) => {
             let whom = whom(&matches, &args.api, &args.store, store_is_chosen, &mut warnings)?;
@@ -196,8 +196,8 @@ impl ExportConfig {
         let order = if args.asc { Direction::Ascending } else { Direction::Descending };
         let listing = Listing { from, to, order, limit: LIMIT_MAX, cursor: None };
         let format = if args.csv { ExportFormat::Csv } else { ExportFormat::Ndjson };
-        let filter = asked::filter(&args.scope, &args.filter);
-        Ok(Self { whom, export: Export { filter, listing, format }, output: args.output })
+        let question = Question::Changes(asked::filter(&args.scope, &args.filter), listing);
+        Ok(Self { whom, export: Export { question, format }, output: args.output })
     }
 }
 

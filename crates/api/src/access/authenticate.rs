@@ -67,8 +67,6 @@ fn problem(refusal: Refusal) -> Problem {
             ProblemKind::Unavailable,
             "the issuer of your token cannot be reached, so it cannot be checked; try again",
         ),
-        _ => {
-            Problem::new(ProblemKind::Unauthorized, "nobody is known by this token: it may have ended, or be another's")
-        }
+        _ => Problem::invalid_token("nobody is known by this token: it may have ended, or be another's"),
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use afterimage_access::{Access, AccessLog, LiveFile, Metrics as AccessMetrics, Token};
 use afterimage_api::{Anonymous, Guard, Limits, Service, Verdict, Vitals, Who, router};
 use afterimage_diff::Rules;
-use afterimage_event::Op;
+use afterimage_event::{Actor, Op};
 use afterimage_store::conformance::Telling;
 use afterimage_store::{AppendError, Arrival, Lookup, MemoryStore, Store, Trail};
 use afterimage_telemetry::{Build, Metrics};
@@ -21,6 +21,8 @@ use tower::ServiceExt as _;
 
 /// What nobody but the auditor may read, in any answer.
 const SECRET: &str = "s3cr3t";
+/// The records that say it: table, id, source.
+const HIDDEN: [(&str, &str, &str); 3] = [("hidden", "r", "s"), ("t", "r2", "elsewhere"), ("t", "r3", "s")];
 
 struct Server {
     store: Arc<MemoryStore>,
@@ -30,18 +32,21 @@ struct Server {
     reader: Token,
     /// May see record `r` of table `t` alone.
     subject: Token,
+    /// May see everything of the tenant `acme`.
+    elsewhere: Token,
     _folder: tempfile::TempDir,
 }
 
 impl Server {
     async fn new() -> Self {
-        let [auditor, reader, subject] = [(); 3].map(|()| Token::generate().unwrap());
+        let [auditor, reader, subject, elsewhere] = [(); 4].map(|()| Token::generate().unwrap());
         let entry = |name: &str, token: &Token, rest: &str| {
             format!("[[token]]\nname = {name:?}\nhash = \"{}\"\n{rest}\n", token.hash())
         };
         let text = [
             entry("auditing", &auditor, r#"role = "auditor""#),
             entry("support", &reader, "role = \"reader\"\ngrants = [{ source = \"s\", table = \"t\" }]"),
+            entry("acme", &elsewhere, "role = \"reader\"\ntenants = [\"acme\"]\ngrants = [{ source = \"s\" }]"),
             entry("u1", &subject, "role = \"reader\"\ngrants = [{ table = \"t\", record_id = [\"r\"] }]"),
         ];
         let folder = tempfile::tempdir().unwrap();
@@ -49,7 +54,7 @@ impl Server {
         std::fs::write(&path, text.concat()).unwrap();
         let file = LiveFile::open(path).await.unwrap();
         let (store, router) = serve(|metrics| Who::Known(Box::new(Access::new(Some(file), None, metrics)))).await;
-        Self { store, router, auditor, reader, subject, _folder: folder }
+        Self { store, router, auditor, reader, subject, elsewhere, _folder: folder }
     }
 
     async fn get(&self, url: &str, token: Option<&Token>) -> (StatusCode, String) {
@@ -69,17 +74,28 @@ impl Server {
 
 async fn serve(who: impl FnOnce(AccessMetrics) -> Who) -> (Arc<MemoryStore>, Router) {
     let store = Arc::new(MemoryStore::new());
-    let secret = format!(r#"{{"v":"{SECRET}"}}"#);
     let told = |id: &str, table: &str, record: &str, source: &str, image: &str| {
-        Telling::new("default", id, Op::Insert, 10).source(source).record(table, [record]).images("", image).entry()
+        Telling::new("default", id, Op::Insert, 10).source(source).record(table, [record]).images("", image)
     };
-    let entries = [
-        told("e1", "t", "r", "s", r#"{"v":"shown"}"#),
-        told("e2", "t", "other", "s", r#"{"v":"shown to readers of t"}"#),
-        told("e5", "t", "other", "s", r#"{"v":"shown to readers of t again"}"#),
-        told("e3", "hidden", "r", "s", &secret),
-        told("e4", "t", "r2", "elsewhere", &secret),
+    let mut entries = vec![
+        told("e1", "t", "r", "s", r#"{"v":"shown"}"#).entry(),
+        told("e2", "t", "other", "s", r#"{"v":"shown to readers of t"}"#).entry(),
+        told("e5", "t", "other", "s", r#"{"v":"shown to readers of t again"}"#).entry(),
     ];
+    // Whatever is asked of these records shows the secret: images, ids of events, and who did it. The second change did
+    // not start where the first one ended; the third can be undone.
+    for (table, record, source) in HIDDEN {
+        let image = |n: u8| format!(r#"{{"v":"{SECRET} {n}"}}"#);
+        let actor = Actor { id: Some(format!("{SECRET}-actor")), ..Actor::default() };
+        let step = |n: u8, op, before: &str| {
+            let id = format!("{SECRET}-{table}-{record}-{n}");
+            let told = Telling::new("default", &id, op, i64::from(n) * 10).source(source).record(table, [record]);
+            told.images(before, &image(n)).actor(actor.clone()).entry()
+        };
+        entries.push(step(1, Op::Insert, ""));
+        entries.push(step(2, Op::Update, r#"{"v":"past the audit"}"#));
+        entries.push(step(3, Op::Update, &image(2)));
+    }
     let arrival = Arrival { worker: "w".into(), at: "2026-01-01T00:00:00Z".parse().unwrap() };
     for result in store.append(&entries, &arrival).await {
         result.unwrap();
@@ -114,26 +130,46 @@ async fn get(router: &Router, url: &str, authorization: Option<&str>) -> (Status
     (parts.status, parts.headers, text)
 }
 
-/// Every route, over all time.
-fn routes(table: &str, id: &str, source: &str) -> Vec<String> {
-    let record = format!("/v1/records/{table}/{id}");
-    let all = format!("from=1970-01-01&to=2100-01-01&source={source}");
-    vec![
-        format!("{record}/history?source={source}"),
-        format!("{record}/state?at=2100-01-01&source={source}"),
-        format!("{record}/states?source={source}"),
-        format!("{record}/diff?{all}"),
-        format!("{record}/revert?to=2100-01-01&source={source}"),
-        format!("{record}/gaps?source={source}"),
-        format!("/v1/gaps?table={table}&{all}"),
-        format!("/v1/changes?table={table}&{all}"),
-        format!("/v1/counts?by=table&table={table}&{all}"),
-        format!("/v1/bursts?window=1h&threshold=1&by=table&table={table}&{all}"),
-        format!("/v1/states?at=2100-01-01&record={source}/{table}/{id}&record=s/t/r"),
-        format!("/v1/feed?table={table}&{all}"),
-        format!("/v1/export?format=ndjson&table={table}&{all}"),
-        format!("/v1/export?format=csv&table={table}&{all}"),
-    ]
+/// Every question there is, over all time and in each form that it has, by the document of the server itself: what names
+/// this record, or this table where the question names none, with the path of its operation.
+async fn questions(router: &Router, table: &str, id: &str, source: &str) -> Vec<(String, String)> {
+    let (_, _, document) = get(router, "/v1/openapi.json", None).await;
+    let document: Value = serde_json::from_str(&document).unwrap();
+    let list = format!("from=1970-01-01&to=2100-01-01&source={source}&table={table}");
+    let mut questions = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let query = match path.rsplit_once('/').unwrap() {
+            ("/v1/records/{table}/{id}", "history" | "states" | "gaps") => format!("source={source}"),
+            ("/v1/records/{table}/{id}", "state") => format!("source={source}&at=2100-01-01"),
+            ("/v1/records/{table}/{id}", "diff") => {
+                format!("source={source}&from=2026-01-01T00:00:25Z&to=2100-01-01")
+            }
+            ("/v1/records/{table}/{id}", "revert") => format!("source={source}&to=2026-01-01T00:00:25Z"),
+            ("/v1", "gaps" | "changes" | "feed" | "export") => list.clone(),
+            ("/v1", "counts") => format!("by=actor&{list}"),
+            ("/v1", "bursts") => format!("by=actor&threshold=1&{list}"),
+            ("/v1", "states") => format!("at=2100-01-01&record=s/t/r&record={source}/{table}/{id}"),
+            _ => panic!("{path} is new: say how it is asked for what is not granted"),
+        };
+        let params = item["get"]["parameters"].as_array().unwrap();
+        let format = params.iter().find(|param| param["name"] == "format");
+        let formats = format.map_or_else(Vec::new, |param| param["schema"]["enum"].as_array().unwrap().clone());
+        let place = path.replace("{table}", table).replace("{id}", id);
+        let whole = format!("{place}?{query}");
+        let each = formats.iter().map(|format| format!("{whole}&format={}", format.as_str().unwrap()));
+        let urls: Vec<String> = if formats.is_empty() { vec![whole.clone()] } else { each.collect() };
+        questions.extend(urls.into_iter().map(|url| (path.clone(), url)));
+    }
+    questions
+}
+
+async fn routes(router: &Router) -> Vec<String> {
+    questions(router, "t", "r", "s").await.into_iter().map(|(_, url)| url).collect()
+}
+
+/// Is the record itself named, not only its table?
+fn names_record(path: &str) -> bool {
+    path.starts_with("/v1/records/") || path == "/v1/states"
 }
 
 #[tokio::test]
@@ -143,10 +179,11 @@ async fn nobody_is_let_in_without_credentials_and_all_are_told_the_same() {
     let unknown = format!("Bearer {}", Token::generate().unwrap().reveal());
     let cut = format!("Bearer {}", &server.reader.reveal()[..60]);
     let mut told = Vec::new();
-    for url in routes("t", "r", "s") {
+    for url in routes(&server.router).await {
         let (status, headers, _) = get(&server.router, &url, None).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{url}");
-        assert!(headers[header::WWW_AUTHENTICATE].to_str().unwrap().starts_with("Bearer"));
+        // RFC 6750, section 3.1: nothing was wrong with a token that was not sent.
+        assert_eq!(headers[header::WWW_AUTHENTICATE], "Bearer realm=\"afterimage\"");
         for authorization in [unknown.as_str(), &cut, "Basic dTpw", "Bearer x.y.z"] {
             let (status, headers, text) = get(&server.router, &url, Some(authorization)).await;
             assert_eq!(status, StatusCode::UNAUTHORIZED, "{url}");
@@ -155,6 +192,7 @@ async fn nobody_is_let_in_without_credentials_and_all_are_told_the_same() {
     }
     told.dedup();
     assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].0, "Bearer realm=\"afterimage\", error=\"invalid_token\"");
     assert_eq!(server.store.len(), before, "nobody asked");
     // Two at once are none.
     let two = Request::get("/v1/records/t/r/history?source=s")
@@ -167,34 +205,51 @@ async fn nobody_is_let_in_without_credentials_and_all_are_told_the_same() {
 #[tokio::test]
 async fn nobody_reads_past_a_grant_by_any_route() {
     let server = Server::new().await;
-    let mut seen_by_auditor = 0;
-    for (table, id, source) in [("hidden", "r", "s"), ("t", "r2", "elsewhere")] {
-        for url in routes(table, id, source) {
-            let (_, text) = server.get(&url, Some(&server.auditor)).await;
-            seen_by_auditor += usize::from(text.contains(SECRET));
-            for token in [&server.reader, &server.subject] {
-                let (status, text) = server.get(&url, Some(token)).await;
-                assert!(!text.contains(SECRET), "{url}: {text}");
-                assert!(!text.contains("e3") && !text.contains("e4"), "{url}: {text}");
-                let is_named = url.starts_with("/v1/records");
-                let is_granted_none = token.hash() == server.reader.hash() || table == "hidden";
-                assert!(!(is_named && is_granted_none && status.is_success()), "{url}: {text}");
-                if is_granted_none && (url.contains("/history") || url.contains("/state?at")) {
-                    assert_eq!(status, StatusCode::FORBIDDEN, "{url}: {text}");
+    for (table, id, source) in HIDDEN {
+        for (path, url) in questions(&server.router, table, id, source).await {
+            let (status, text) = server.get(&url, Some(&server.auditor)).await;
+            assert_eq!(status, StatusCode::OK, "{url}: {text}");
+            assert!(text.contains(SECRET), "whoever may see it is shown it: {url}: {text}");
+            // A table of which something may be seen is no secret; its lists leave out what may not be seen.
+            let is_granted = |token: &Token| token.hash() == server.reader.hash() && (table, source) == ("t", "s");
+            let is_in_part = |token: &Token| token.hash() == server.subject.hash() && table == "t";
+            for token in [&server.reader, &server.subject, &server.elsewhere] {
+                if is_granted(token) {
+                    continue;
                 }
+                let (status, text) = server.get(&url, Some(token)).await;
+                let expected =
+                    if is_in_part(token) && !names_record(&path) { StatusCode::OK } else { StatusCode::FORBIDDEN };
+                assert_eq!(status, expected, "{url}: {text}");
+                assert!(!text.contains(SECRET), "{url}: {text}");
             }
         }
     }
-    assert!(seen_by_auditor >= 4, "the questions would show it to whoever may see it: {seen_by_auditor}");
-    // One record alone: not its neighbours, by name or in lists.
-    for url in routes("t", "other", "s") {
-        let (_, text) = server.get(&url, Some(&server.subject)).await;
-        assert!(!text.contains("readers of t"), "{url}: {text}");
+    // Another tenant is another trail, also for who may see all of one.
+    for (_, url) in questions(&server.router, "t", "r3", "s").await {
+        for token in [&server.auditor, &server.reader, &server.subject] {
+            let (status, text) = server.get(&format!("{url}&tenant=acme"), Some(token)).await;
+            assert_eq!(status, StatusCode::FORBIDDEN, "{url}: {text}");
+        }
     }
-    // Another tenant is another trail.
-    for token in [&server.auditor, &server.reader] {
-        let (status, _) = server.get("/v1/records/t/r/history?source=s&tenant=acme", Some(token)).await;
-        assert_eq!(status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn lists_that_name_no_table_leave_out_what_is_not_granted() {
+    let server = Server::new().await;
+    for (path, url) in questions(&server.router, "t", "r", "s").await {
+        if names_record(&path) || path == "/v1/gaps" {
+            continue;
+        }
+        let url = url.replace("&source=s", "").replace("&table=t", "");
+        let (status, text) = server.get(&url, Some(&server.auditor)).await;
+        assert!(status.is_success() && text.contains(&format!("{SECRET}-")), "{url}: {text}");
+        let (status, text) = server.get(&url, Some(&server.subject)).await;
+        assert_eq!(status, StatusCode::OK, "{url}: {text}");
+        assert!(!text.contains(SECRET) && !text.contains("readers of t"), "{url}: {text}");
+        let (status, text) = server.get(&url, Some(&server.reader)).await;
+        assert_eq!(status, StatusCode::OK, "{url}: {text}");
+        assert!(!text.contains("hidden") && !text.contains("elsewhere"), "{url}: {text}");
     }
 }
 
@@ -228,9 +283,9 @@ async fn a_walk_that_an_auditor_began_shows_a_reader_no_more_than_one_of_their_o
         let page: Value = serde_json::from_str(&text).unwrap();
         let Some(cursor) = page["next"].as_str() else { break };
         next = format!("&cursor={cursor}");
-        for token in [&server.reader, &server.subject] {
+        for (token, unseen) in [(&server.subject, SECRET), (&server.reader, "elsewhere"), (&server.reader, "hidden")] {
             let (_, text) = server.get(&format!("{url}{next}"), Some(token)).await;
-            assert!(!text.contains(SECRET), "{text}");
+            assert!(!text.contains(unseen), "{text}");
         }
         pages += 1;
     }
@@ -271,14 +326,14 @@ async fn nothing_is_answered_that_cannot_be_recorded() {
         down.load(Ordering::SeqCst).then(gone)
     });
     let before = server.store.len();
-    for url in routes("t", "r", "s") {
+    for url in routes(&server.router).await {
         let (status, text) = server.get(&url, Some(&server.auditor)).await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{url}");
         assert!(!text.contains("shown") && !text.contains("10.1.2.3"), "{text}");
     }
     assert_eq!(server.store.len(), before);
     is_down.store(false, Ordering::SeqCst);
-    for (asked, url) in routes("t", "r", "s").iter().enumerate() {
+    for (asked, url) in routes(&server.router).await.iter().enumerate() {
         let _answer = server.get(url, Some(&server.auditor)).await;
         assert!(server.store.len() > before + asked, "{url} left no entry");
     }

@@ -4,7 +4,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use afterimage_api::{Anonymous, Asked, Gate, Limits, Noted, Problem, Reader};
+use afterimage_api::{Anonymous, Asked, Gate, Limits, Noted, Problem, ProblemKind, Reader};
 use async_trait::async_trait;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -33,6 +33,28 @@ async fn no_more_is_answered_at_once_than_may_be() {
     let answer = pages.get("/v1/records/t/r/history").await;
     assert_eq!((answer.status, answer.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "2"));
     assert_eq!(pages.get("/healthz").await.status, StatusCode::OK, "a server that is busy is well");
+}
+
+#[tokio::test]
+async fn who_is_not_let_in_takes_nobodys_place() {
+    let pages = Pages::with(Arc::new(Closed), Limits { requests_max: 0, exports_max: 0, ..Limits::default() }).await;
+    for url in ["/v1/records/t/r/history", "/v1/records/t/r/history?format=csv", "/v1/export"] {
+        assert_eq!(pages.get(url).await.status, StatusCode::UNAUTHORIZED, "{url}");
+    }
+}
+
+/// Lets nobody in.
+struct Closed;
+
+#[async_trait]
+impl Gate for Closed {
+    async fn admit(&self, _headers: &HeaderMap) -> Result<Reader, Problem> {
+        Err(Problem::new(ProblemKind::Unauthorized, "send a token"))
+    }
+
+    async fn note(&self, _reader: &Reader, _asked: &Asked<'_>) -> Result<Noted, Problem> {
+        Ok(Noted::unrecorded())
+    }
 }
 
 /// Never comes to an end.

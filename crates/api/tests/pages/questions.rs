@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use afterimage_event::Op;
+use afterimage_store::conformance::{Telling, moment};
+use afterimage_store::{Arrival, LIMIT_MAX, Store};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
@@ -120,4 +123,71 @@ async fn an_export_ends_with_the_number_of_its_entries() {
     assert_eq!(*end, json!({ "end": true, "items": 7 }));
     let changes = pages.get(&format!("/v1/changes?order=asc&{DAY}")).await.json();
     assert_eq!(json!(entries), changes["items"]);
+}
+
+#[tokio::test]
+async fn every_list_is_written_out_with_its_end() {
+    let pages = Pages::new().await;
+    let document = pages.get("/v1/openapi.json").await.json();
+    let mut lists = 0;
+    for (path, url) in asked() {
+        let params = document["paths"][path]["get"]["parameters"].as_array().unwrap();
+        let Some(format) = params.iter().find(|param| param["name"] == "format") else { continue };
+        if format["schema"]["enum"][0] != "json" {
+            continue;
+        }
+        lists += 1;
+        let and = |rest: &str| format!("{url}{}{rest}", if url.contains('?') { '&' } else { '?' });
+        let page = pages.get(&url).await.json();
+        let items = page["items"].as_array().unwrap();
+
+        let ndjson = pages.get(&and("format=ndjson")).await;
+        assert_eq!(ndjson.header("content-type"), "application/x-ndjson", "{url}");
+        let lines: Vec<Value> = ndjson.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let (end, written) = lines.split_last().unwrap();
+        assert_eq!((end, written), (&json!({ "end": true, "items": items.len() }), items.as_slice()), "{url}");
+
+        let csv = pages.get(&and("format=csv")).await;
+        assert!(csv.header("content-type").starts_with("text/csv"), "{url}");
+        assert!(csv.text.lines().last().unwrap().starts_with(&format!("#end,{},", items.len())), "{}", csv.text);
+        let columns = csv.text.lines().next().unwrap().split(',').count();
+        assert_eq!(csv.text.lines().last().unwrap().split(',').count(), columns, "{}", csv.text);
+
+        if params.iter().any(|param| param["name"] == "cursor") {
+            for part in ["limit=1", "cursor=x"] {
+                let answer = pages.get(&and(&format!("format=csv&{part}"))).await;
+                assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{url}");
+            }
+        }
+    }
+    assert_eq!(lists, 9);
+}
+
+#[tokio::test]
+async fn what_cannot_be_asked_is_a_problem_in_every_format() {
+    let pages = Pages::new().await;
+    for format in ["json", "ndjson", "csv"] {
+        let answer = pages.get(&format!("/v1/records/t/nobody/history?format={format}")).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND);
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_several_pages_is_written_out_as_one() {
+    let pages = Pages::new().await;
+    let count = 2 * LIMIT_MAX + 1;
+    let told = |n: usize| Telling::new("default", &format!("many-{n}"), Op::Update, 1_000 + n as i64);
+    let entries: Vec<_> =
+        (0..count).map(|n| told(n).record("t", ["many"]).images(r#"{"n":0}"#, r#"{"n":1}"#).entry()).collect();
+    for result in pages.store.append(&entries, &Arrival { worker: "w".into(), at: moment(90) }).await {
+        result.unwrap();
+    }
+    for (list, items) in [("history", count), ("states", count), ("gaps", count - 1)] {
+        let text = pages.get(&format!("/v1/records/t/many/{list}?format=ndjson&order=asc")).await.text;
+        assert_eq!(text.lines().count(), items + 1, "{list}");
+        assert_eq!(text.lines().last(), Some(format!(r#"{{"end":true,"items":{items}}}"#).as_str()), "{list}");
+        let lines: std::collections::HashSet<&str> = text.lines().collect();
+        assert_eq!(lines.len(), items + 1, "{list}: none twice");
+    }
 }

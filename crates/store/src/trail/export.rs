@@ -1,9 +1,9 @@
 use std::str::FromStr;
 
-use afterimage_json::{Object, Pointer, Raw};
+use afterimage_json::{Object, Raw};
 use serde::Serialize;
 
-use super::{EntryView, Filter, Listing, RecordQuery, Trail, TrailError};
+use super::Columns;
 
 /// How an export is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,53 +52,6 @@ impl FromStr for ExportFormat {
 #[error("an item cannot be written as JSON: {0}")]
 pub struct ExportError(String);
 
-/// The columns of entries: a name, and where its value stands in the JSON of an entry (RFC 6901). `changes` and other
-/// lists and objects are JSON in their cells.
-pub const ENTRY_COLUMNS: [(&str, &str); 28] = [
-    ("id", "/id"),
-    ("tenant", "/tenant"),
-    ("source", "/source"),
-    ("table", "/table"),
-    ("record_id", "/record_id"),
-    ("op", "/op"),
-    ("occurred_at", "/occurred_at"),
-    ("position_domain", "/position/domain"),
-    ("position", "/position/value"),
-    ("transaction", "/transaction"),
-    ("actor_type", "/actor/type"),
-    ("actor_id", "/actor/id"),
-    ("actor_name", "/actor/name"),
-    ("actor_email", "/actor/email"),
-    ("actor_on_behalf_of", "/actor/on_behalf_of"),
-    ("context", "/context"),
-    ("labels", "/labels"),
-    ("changed", "/changed"),
-    ("changes", "/changes"),
-    ("after", "/after"),
-    ("unknown", "/unknown"),
-    ("before_digest", "/before_digest"),
-    ("after_digest", "/after_digest"),
-    ("published_at", "/published_at"),
-    ("stored_at", "/stored_at"),
-    ("expires_at", "/expires_at"),
-    ("revision", "/revision"),
-    ("flags", "/flags"),
-];
-
-/// The columns of a feed.
-pub const FEED_COLUMNS: [(&str, &str); 10] = [
-    ("id", "/id"),
-    ("occurred_at", "/occurred_at"),
-    ("text", "/text"),
-    ("actor", "/actor"),
-    ("verb", "/verb"),
-    ("object", "/object"),
-    ("op", "/op"),
-    ("source", "/source"),
-    ("table", "/table"),
-    ("record_id", "/record_id"),
-];
-
 /// Writes items one by one, and at the end how many there were: an export that was cut off lacks its end.
 ///
 /// It appends to a buffer of the caller, who empties it as it pleases: nothing but the item at hand is kept.
@@ -109,38 +62,21 @@ pub const FEED_COLUMNS: [(&str, &str); 10] = [
 #[derive(Debug)]
 pub struct Export {
     format: ExportFormat,
-    columns: Vec<(String, Pointer)>,
+    columns: Columns,
     items: u64,
 }
 
 impl Export {
-    /// An export of items that are JSON objects. `columns` are those of CSV: names, and pointers to their values in an item.
-    /// A pointer that is none leaves its column empty.
+    /// An export of items that are JSON objects, with these columns in CSV.
     #[must_use]
-    pub fn new<'c>(format: ExportFormat, columns: impl IntoIterator<Item = (&'c str, &'c str)>) -> Self {
-        let columns = columns
-            .into_iter()
-            .map(|(name, pointer)| (name.to_owned(), pointer.parse().unwrap_or_else(|_| Pointer::root())))
-            .collect();
+    pub const fn new(format: ExportFormat, columns: Columns) -> Self {
         Self { format, columns, items: 0 }
-    }
-
-    /// An export of entries.
-    #[must_use]
-    pub fn entries(format: ExportFormat) -> Self {
-        Self::new(format, ENTRY_COLUMNS)
-    }
-
-    /// An export of a feed.
-    #[must_use]
-    pub fn feed(format: ExportFormat) -> Self {
-        Self::new(format, FEED_COLUMNS)
     }
 
     /// What comes before the items: the header of CSV.
     pub fn begin(&self, out: &mut String) {
         if self.format == ExportFormat::Csv {
-            record(self.columns.iter().map(|(name, _)| Cell::Text(name)), out);
+            record(self.columns.names().map(Cell::Text), out);
         }
     }
 
@@ -157,7 +93,7 @@ impl Export {
             }
             ExportFormat::Csv => {
                 let item = Raw::parse(&text).map_err(|error| ExportError(error.to_string()))?;
-                let values: Vec<Option<Raw<'_>>> = self.columns.iter().map(|(_, pointer)| item.at(pointer)).collect();
+                let values: Vec<Option<Raw<'_>>> = self.columns.pointers().map(|pointer| item.at(pointer)).collect();
                 let texts: Vec<_> = values.iter().map(|value| value.and_then(Raw::string)).collect();
                 let cells = values.iter().zip(&texts).map(|(value, text)| match (value, text) {
                     (_, Some(text)) => Cell::Text(text),
@@ -169,6 +105,12 @@ impl Export {
         }
         self.items += 1;
         Ok(())
+    }
+
+    /// How it is written.
+    #[must_use]
+    pub const fn format(&self) -> ExportFormat {
+        self.format
     }
 
     /// How many items were pushed.
@@ -190,7 +132,7 @@ impl Export {
             ExportFormat::Csv => {
                 // As many cells as any other record has. No text begins with `#`, see above.
                 let items = self.items.to_string();
-                let filler = self.columns.len().saturating_sub(2);
+                let filler = self.columns.names().count().saturating_sub(2);
                 let cells = [Cell::Json("#end"), Cell::Json(&items)];
                 record(cells.into_iter().chain(std::iter::repeat_n(Cell::Nothing, filler)), out);
             }
@@ -242,54 +184,6 @@ fn record<'v>(cells: impl Iterator<Item = Cell<'v>>, out: &mut String) {
     out.push_str("\r\n");
 }
 
-/// All pages of a list, one after the other: what an export walks. Holds one page at a time.
-#[derive(Debug)]
-pub struct EntryPages<'t> {
-    trail: &'t Trail,
-    of: ListOf,
-    listing: Listing,
-    ended: bool,
-}
-
-#[derive(Debug)]
-enum ListOf {
-    Changes(Filter),
-    History(RecordQuery),
-}
-
-impl Trail {
-    /// All pages of [`Trail::changes`], from the listing's cursor on, in pages of its limit.
-    #[must_use]
-    pub fn all_changes(&self, filter: Filter, listing: Listing) -> EntryPages<'_> {
-        EntryPages { trail: self, of: ListOf::Changes(filter), listing, ended: false }
-    }
-
-    /// All pages of [`Trail::history`], likewise.
-    #[must_use]
-    pub fn all_history(&self, query: RecordQuery, listing: Listing) -> EntryPages<'_> {
-        EntryPages { trail: self, of: ListOf::History(query), listing, ended: false }
-    }
-}
-
-impl EntryPages<'_> {
-    /// The next page, which may be empty; `None` after the last one.
-    ///
-    /// # Errors
-    /// [`TrailError`]; asked again, it goes on where it failed.
-    pub async fn next(&mut self) -> Result<Option<Vec<EntryView>>, TrailError> {
-        if self.ended {
-            return Ok(None);
-        }
-        let page = match &self.of {
-            ListOf::Changes(filter) => self.trail.changes(filter, &self.listing).await?,
-            ListOf::History(query) => self.trail.history(query, &self.listing).await?,
-        };
-        self.ended = page.next.is_none();
-        self.listing.cursor = page.next;
-        Ok(Some(page.items))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -297,7 +191,7 @@ mod tests {
     use super::*;
 
     fn written(format: ExportFormat, items: &[serde_json::Value]) -> String {
-        let mut export = Export::new(format, [("name", "/name"), ("n", "/deep/n"), ("list", "/list")]);
+        let mut export = Export::new(format, Columns::at([("name", "/name"), ("n", "/deep/n"), ("list", "/list")]));
         let mut out = String::new();
         export.begin(&mut out);
         for item in items {
@@ -343,24 +237,5 @@ mod tests {
             assert!(cell.starts_with('\''), "{line}");
         }
         assert!(written(ExportFormat::Csv, &[json!({"name":"1-1"})]).contains("\r\n1-1,"));
-    }
-
-    #[test]
-    fn columns_of_entries_are_all_that_an_entry_has() {
-        let names: std::collections::BTreeSet<&str> =
-            ENTRY_COLUMNS.iter().filter_map(|(_, pointer)| pointer.split('/').nth(1)).collect();
-        let entry = crate::conformance::Telling::new("t", "e", afterimage_event::Op::Insert, 0);
-        let entry = entry.images("", "{}").entry();
-        let shown = super::super::walk::Shown {
-            row: crate::IndexRow::from(&*entry),
-            content: crate::ContentRow {
-                identity: entry.identity.clone(),
-                stored_at: entry.occurred_at,
-                content: entry.content.clone(),
-            },
-            conflict: false,
-        };
-        let view = serde_json::to_value(EntryView::new(&shown, Vec::new()).unwrap()).unwrap();
-        assert_eq!(names, view.as_object().unwrap().keys().map(String::as_str).collect());
     }
 }
