@@ -133,21 +133,20 @@ fn every_list_is_written_out_with_its_end() {
         ("counts table --since 2026-01-01", "table,count,first,last", Some(1)),
         ("bursts table --threshold 1 --window 24h --since 2026-01-01", "table,count,first,last", None),
     ] {
-        let csv = ask(folder.path(), &format!("{question} --format csv"));
+        let csv = ask(folder.path(), &format!("{question} --as csv"));
         assert_eq!(csv.code, 0, "{question}: {}", csv.stderr);
         assert!(csv.stdout.starts_with(columns), "{question}: {}", csv.stdout);
         assert!(csv.stdout.lines().last().unwrap().starts_with("#end,"), "{question}: {}", csv.stdout);
-        let lines = ask(folder.path(), &format!("{question} --format ndjson")).stdout;
+        let lines = ask(folder.path(), &format!("{question} --as ndjson")).stdout;
         let written = lines.lines().count() - 1;
         assert_eq!(lines.lines().last(), Some(format!(r#"{{"end":true,"items":{written}}}"#).as_str()), "{question}");
         assert!(items.is_none_or(|items| items == written), "{question}: {lines}");
     }
-    let refused =
-        ["--format csv --limit 5", "--format csv --cursor x", "--format csv --json", "--format xml", "--output x"];
+    let refused = ["--as csv --limit 5", "--as csv --cursor x", "--as csv --json", "--as xml", "--output x"];
     for flags in refused {
         assert_eq!(ask(folder.path(), &format!("history users u1 {flags}")).code, 64, "{flags}");
     }
-    let output = ask(folder.path(), "history users u1 --format csv --output history.csv");
+    let output = ask(folder.path(), "history users u1 --as csv --output history.csv");
     assert_eq!((output.code, output.stdout.as_str()), (0, ""));
     assert!(std::fs::read_to_string(folder.path().join("history.csv")).unwrap().starts_with("id,tenant,"));
 }

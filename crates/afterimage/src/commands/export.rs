@@ -1,4 +1,4 @@
-//! `afterimage export`, and any list with `--format`: all of it, to a file or standard output.
+//! `afterimage export`, and any list with `--as`: all of it, to a file or standard output.
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};

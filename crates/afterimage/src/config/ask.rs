@@ -70,7 +70,7 @@ pub(crate) struct ListArgs {
     #[command(flatten)]
     pub(super) period: PeriodArgs,
     /// Most items to show.
-    #[arg(long, value_name = "COUNT", value_parser = count::<u32>(1..=1000), default_value = "100", conflicts_with = "format")]
+    #[arg(long, value_name = "COUNT", value_parser = count::<u32>(1..=1000), default_value = "100", conflicts_with = "as_lines")]
     pub(super) limit: u32,
     /// Show all items, however many: page by page.
     #[arg(long, value_parser = BoolishValueParser::new())]
@@ -82,7 +82,7 @@ pub(crate) struct ListArgs {
     #[arg(long, value_parser = BoolishValueParser::new())]
     pub(super) asc: bool,
     /// Where to go on: `next` of the page before, asked with the same filters.
-    #[arg(long, value_name = "CURSOR", conflicts_with = "format")]
+    #[arg(long, value_name = "CURSOR", conflicts_with = "as_lines")]
     pub(super) cursor: Option<String>,
     #[command(flatten)]
     pub(super) lines: LinesArgs,
@@ -93,10 +93,10 @@ pub(crate) struct ListArgs {
 #[command(next_help_heading = "Writing out")]
 pub(crate) struct LinesArgs {
     /// Write all of the list, however long: ndjson or csv. The last line says how many items there are.
-    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["json", "fail_if_any"])]
-    pub(super) format: Option<ExportFormat>,
+    #[arg(long = "as", value_name = "FORM", conflicts_with_all = ["json", "fail_if_any"])]
+    pub(super) as_lines: Option<ExportFormat>,
     /// Write to this file, which is there only when all of it is; otherwise to standard output.
-    #[arg(long, value_name = "PATH", requires = "format")]
+    #[arg(long, value_name = "PATH", requires = "as_lines")]
     pub(super) output: Option<PathBuf>,
 }
 

@@ -103,7 +103,7 @@ impl Today {
             (true, _) | (_, Order::Asc) => Direction::Ascending,
             _ => Direction::Descending,
         };
-        let limit = if args.all || args.lines.format.is_some() { LIMIT_MAX } else { args.limit as usize };
+        let limit = if args.all || args.lines.as_lines.is_some() { LIMIT_MAX } else { args.limit as usize };
         Ok(Listing { from, to, order, limit, cursor: args.cursor.clone() })
     }
 }
@@ -171,7 +171,7 @@ impl Asked {
             Self::Bursts(args) => &args.lines,
             _ => &self.list()?.lines,
         };
-        lines.format.map(|format| (format, lines))
+        lines.as_lines.map(|format| (format, lines))
     }
 
     fn question(&self, today: &Today) -> Result<Question, BadConfig> {

@@ -4,6 +4,7 @@ use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use clap::builder::Resettable::Reset;
 use clap::builder::ValueParser;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction};
@@ -149,7 +150,8 @@ fn check(arg: &Arg, long: &str, texts: &[String]) -> Result<(), String> {
     let flags = texts.iter().map(|text| format!("--{long}={text}"));
     clap::Command::new("check")
         .no_binary_name(true)
-        .arg(arg.clone().env(clap::builder::Resettable::Reset).required(false))
+        // Alone: what it goes together with is judged when all are known.
+        .arg(arg.clone().env(Reset).conflicts_with(Reset).requires(Reset).required(false))
         .try_get_matches_from(flags)
         .map(drop)
         .map_err(|error| value_problem(&error))
