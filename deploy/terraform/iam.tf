@@ -1,11 +1,7 @@
 # The least that each part needs. Attach the policies to roles of yours, or let the module make a role for IRSA.
 
-data "aws_iam_policy_document" "publisher" {
-  statement {
-    sid       = "Publish"
-    actions   = ["sns:Publish"]
-    resources = [aws_sns_topic.changes.arn]
-  }
+# Nothing, where the keys are those of SNS and SQS themselves.
+data "aws_iam_policy_document" "encrypt" {
   dynamic "statement" {
     for_each = local.key_arn == null ? [] : [local.key_arn]
     content {
@@ -16,7 +12,17 @@ data "aws_iam_policy_document" "publisher" {
   }
 }
 
+data "aws_iam_policy_document" "publisher" {
+  source_policy_documents = [data.aws_iam_policy_document.encrypt.json]
+  statement {
+    sid       = "Publish"
+    actions   = ["sns:Publish"]
+    resources = [aws_sns_topic.changes.arn]
+  }
+}
+
 data "aws_iam_policy_document" "worker" {
+  source_policy_documents = [data.aws_iam_policy_document.encrypt.json]
   statement {
     sid       = "Changes"
     actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
@@ -33,18 +39,11 @@ data "aws_iam_policy_document" "worker" {
     actions   = ["sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes"]
     resources = ["*"]
   }
-  dynamic "statement" {
-    for_each = local.key_arn == null ? [] : [local.key_arn]
-    content {
-      sid       = "Encrypt"
-      actions   = ["kms:GenerateDataKey", "kms:Decrypt"]
-      resources = [statement.value]
-    }
-  }
 }
 
 # Whoever runs `afterimage dlq`: looks at dead letters and sends them back.
 data "aws_iam_policy_document" "operator" {
+  source_policy_documents = [data.aws_iam_policy_document.encrypt.json]
   statement {
     sid       = "DeadLetters"
     actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
@@ -54,14 +53,6 @@ data "aws_iam_policy_document" "operator" {
     sid       = "SendBack"
     actions   = ["sqs:SendMessage", "sqs:GetQueueAttributes"]
     resources = [aws_sqs_queue.changes.arn]
-  }
-  dynamic "statement" {
-    for_each = local.key_arn == null ? [] : [local.key_arn]
-    content {
-      sid       = "Encrypt"
-      actions   = ["kms:GenerateDataKey", "kms:Decrypt"]
-      resources = [statement.value]
-    }
   }
 }
 

@@ -100,11 +100,17 @@ resource "aws_sqs_queue_redrive_allow_policy" "dead" {
   redrive_allow_policy = jsonencode({ redrivePermission = "byQueue", sourceQueueArns = [aws_sqs_queue.changes.arn] })
 }
 
+# Into the queue, and into the dead letters what could not be delivered there.
+locals {
+  fed_by_topic = { changes = aws_sqs_queue.changes, dead = aws_sqs_queue.dead }
+}
+
 data "aws_iam_policy_document" "queue" {
+  for_each = local.fed_by_topic
   statement {
     sid       = "TopicSends"
     actions   = ["sqs:SendMessage"]
-    resources = [aws_sqs_queue.changes.arn]
+    resources = [each.value.arn]
     principals {
       type        = "Service"
       identifiers = ["sns.amazonaws.com"]
@@ -117,9 +123,10 @@ data "aws_iam_policy_document" "queue" {
   }
 }
 
-resource "aws_sqs_queue_policy" "changes" {
-  queue_url = aws_sqs_queue.changes.id
-  policy    = data.aws_iam_policy_document.queue.json
+resource "aws_sqs_queue_policy" "this" {
+  for_each  = local.fed_by_topic
+  queue_url = each.value.id
+  policy    = data.aws_iam_policy_document.queue[each.key].json
 }
 
 resource "aws_sns_topic_subscription" "changes" {
@@ -130,27 +137,5 @@ resource "aws_sns_topic_subscription" "changes" {
   filter_policy        = var.filter_policy
   # What SNS cannot deliver (a key or a policy that was changed) waits here instead of being dropped after its retries.
   redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.dead.arn })
-  depends_on     = [aws_sqs_queue_policy.changes, aws_sqs_queue_policy.dead]
-}
-
-data "aws_iam_policy_document" "dead" {
-  statement {
-    sid       = "UndeliveredFromTopic"
-    actions   = ["sqs:SendMessage"]
-    resources = [aws_sqs_queue.dead.arn]
-    principals {
-      type        = "Service"
-      identifiers = ["sns.amazonaws.com"]
-    }
-    condition {
-      test     = "ArnEquals"
-      variable = "aws:SourceArn"
-      values   = [aws_sns_topic.changes.arn]
-    }
-  }
-}
-
-resource "aws_sqs_queue_policy" "dead" {
-  queue_url = aws_sqs_queue.dead.id
-  policy    = data.aws_iam_policy_document.dead.json
+  depends_on     = [aws_sqs_queue_policy.this]
 }
