@@ -267,3 +267,50 @@ replicas: {{ .spec.replicas }}
 {{- end -}}
 {{- end -}}
 {{- end -}}
+
+{{- /* Scales by CPU. Call with (list $ $part "worker"). */ -}}
+{{- define "afterimage.autoscaler" -}}
+{{- $root := index . 0 -}}
+{{- $scaling := (index . 1).autoscaling -}}
+{{- $component := index . 2 -}}
+{{- $name := printf "%s-%s" (include "afterimage.fullname" $root) $component -}}
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata:
+  name: {{ $name }}
+  namespace: {{ $root.Release.Namespace }}
+  labels: {{- include "afterimage.labels" (list $root $component) | nindent 4 }}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: {{ $name }}}
+  minReplicas: {{ $scaling.minReplicas }}
+  maxReplicas: {{ $scaling.maxReplicas }}
+  metrics:
+    - type: Resource
+      resource:
+        name: cpu
+        target: {type: Utilization, averageUtilization: {{ $scaling.targetCPUUtilizationPercentage }}}
+  {{- with $scaling.behavior }}
+  behavior: {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
+
+{{- /* How many may be away while nodes are drained. Call with (list $ $part "worker"). */ -}}
+{{- define "afterimage.disruptionBudget" -}}
+{{- $root := index . 0 -}}
+{{- $budget := (index . 1).podDisruptionBudget -}}
+{{- $component := index . 2 -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ include "afterimage.fullname" $root }}-{{ $component }}
+  namespace: {{ $root.Release.Namespace }}
+  labels: {{- include "afterimage.labels" (list $root $component) | nindent 4 }}
+spec:
+  {{- if hasKey $budget "minAvailable" }}
+  minAvailable: {{ $budget.minAvailable }}
+  {{- else }}
+  maxUnavailable: {{ $budget.maxUnavailable }}
+  {{- end }}
+  selector:
+    matchLabels: {{- include "afterimage.selectorLabels" (list $root $component) | nindent 6 }}
+{{- end -}}
