@@ -21,6 +21,8 @@ use super::truth::Truth;
 const SETTLE_MAX: Duration = Duration::from_secs(600);
 /// Longest wait for a worker to store again after a fault: then the fault counts as not recovered from.
 const RECOVERY_MAX: Duration = Duration::from_secs(120);
+/// How late answers are while a worker is awaited that holds messages: longer than it takes to see it and to stop it.
+const KEPT_WAITING: Duration = Duration::from_secs(3);
 /// Between two looks.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -226,6 +228,32 @@ impl Rig {
         self.pause(seconds).await;
         drop(lock);
         self.faults.others += 1;
+    }
+
+    /// Stops a worker in the midst of work: the store keeps everyone waiting until one holds messages. None stands still
+    /// where no more come.
+    pub async fn freeze_one_that_holds(&mut self) -> Option<usize> {
+        let lock = matches!(self.plan.store, StoreKind::Sqlite { .. }).then(|| self.backing.lock());
+        if lock.is_none() {
+            self.store_line().set(Mode::Late(KEPT_WAITING));
+        }
+        let worker = loop {
+            let at = self.any_worker();
+            if self.fleet.holds(at).await {
+                break Some(at);
+            }
+            if !self.is_sending() {
+                break None;
+            }
+            sleep(LOOK_PAUSE).await;
+        };
+        if let Some(worker) = worker {
+            self.fleet.freeze(worker).await;
+        }
+        if lock.is_none() {
+            self.store_line().set(Mode::Pass);
+        }
+        worker
     }
 
     /// Cuts the line to the store for so long: connections end and none are made.
