@@ -54,19 +54,17 @@ pub(super) async fn work(config: WorkerConfig, sqs: Builder, store: Arc<dyn Stor
         bytes_max: config.limits.bytes_max,
         connections_max: config.limits.pollers_max,
     };
-    let dead_letters =
-        settings.dlq_url.clone().map(|queue_url| SqsSettings { queue_url, dlq_url: None, ..settings.clone() });
-    let mut watched: Vec<(Watched, Arc<dyn Queue>)> =
-        vec![(Watched::Changes, Arc::new(SqsQueue::new(sqs.clone(), settings.clone())))];
-    watched.extend(dead_letters.map(|settings| -> (_, Arc<dyn Queue>) {
-        (Watched::DeadLetters, Arc::new(SqsQueue::new(sqs.clone(), settings)))
-    }));
+    let sqs = SqsQueue::new(sqs, settings);
+    let dead_letters = sqs.dead_letters();
+    let sqs: Arc<dyn Queue> = Arc::new(sqs);
+    let mut watched = vec![(Watched::Changes, Arc::clone(&sqs))];
+    watched.extend(dead_letters.map(|queue| -> (_, Arc<dyn Queue>) { (Watched::DeadLetters, Arc::new(queue)) }));
     let depth = Depth::register(registry.registry())?;
     let interval = config.process.queue_depth_interval;
     let worker = Worker::new(
         config.limits.clone(),
         config.append_timeout,
-        Arc::new(SqsQueue::new(sqs, settings)),
+        sqs,
         store,
         Arc::new(Pipeline::new(config.events, config.rules)),
         Metrics::register(registry.registry())?,

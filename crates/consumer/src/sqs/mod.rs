@@ -126,6 +126,15 @@ impl SqsQueue {
         }
     }
 
+    /// Its dead-letter queue, through the same clients; `None` where it has none.
+    #[must_use]
+    pub fn dead_letters(&self) -> Option<Self> {
+        let queue_url = self.settings.dlq_url.clone()?;
+        let kind = QueueKind::of_url(&queue_url);
+        let settings = Arc::new(SqsSettings { queue_url, dlq_url: None, ..(*self.settings).clone() });
+        Some(Self { kind, settings, ..self.clone() })
+    }
+
     fn system_attributes(&self) -> &'static [MessageSystemAttributeName] {
         match self.kind {
             QueueKind::Standard => &SYSTEM_ATTRIBUTES[..STANDARD_ATTRIBUTES],

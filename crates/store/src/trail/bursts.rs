@@ -1,10 +1,10 @@
 use std::collections::{HashMap, VecDeque};
 
 use afterimage_event::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::answer::shown_option;
-use super::counts::{GROUPS_MAX, Key, keys, named, serialize_flat, too_many_groups};
+use super::counts::{Count, GROUPS_MAX, Key, keys, named, too_many_groups};
 use super::filter::check_dimensions;
 use super::{Dimension, Filter, Period, Trail, TrailError};
 
@@ -18,33 +18,14 @@ const GROUPS_SWEPT_FIRST: usize = 1024;
 /// Runs of entries that came too fast: see [`Trail::bursts`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Bursts {
-    /// The largest first; equal ones in the order of their keys and times.
-    pub items: Vec<Burst>,
+    /// One for each run, the largest first; equal ones in the order of their keys and times.
+    pub items: Vec<Count>,
     /// From when, inclusive.
     #[serde(serialize_with = "shown_option")]
     pub from: Option<Timestamp>,
     /// To when, exclusive.
     #[serde(serialize_with = "shown_option")]
     pub to: Option<Timestamp>,
-}
-
-/// One run. Serialises flat, as [`super::Count`] does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Burst {
-    /// Whose: the dimensions asked for.
-    pub keys: Vec<(Dimension, Option<String>)>,
-    /// How many entries.
-    pub count: u64,
-    /// The first one.
-    pub first: Timestamp,
-    /// The last one.
-    pub last: Timestamp,
-}
-
-impl Serialize for Burst {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        serialize_flat(&self.keys, self.count, self.first, self.last, out)
-    }
 }
 
 /// What makes a burst.
@@ -140,7 +121,7 @@ struct Watch<'q> {
     groups: HashMap<Key, Group>,
     swept_at: usize,
     times: usize,
-    items: Vec<Burst>,
+    items: Vec<Count>,
 }
 
 impl Watch<'_> {
@@ -187,7 +168,7 @@ impl Watch<'_> {
             let reason = format!("more than {BURSTS_MAX} bursts; ask for a shorter period or a higher threshold");
             return Err(TrailError::Question { reason });
         }
-        self.items.push(Burst { keys: named(&self.rule.by, key), count, first, last });
+        self.items.push(Count { keys: named(&self.rule.by, key), count, first, last });
         Ok(())
     }
 }

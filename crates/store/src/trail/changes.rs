@@ -18,7 +18,7 @@ impl Trail {
     pub async fn changes(&self, filter: &Filter, listing: &Listing) -> Result<Page<EntryView>, TrailError> {
         let period = listing.check()?;
         let filters = changes_filters(filter, listing);
-        let cursor = listing.cursor.as_deref().map(|text| Cursor::decode(text, filters)).transpose()?;
+        let cursor = listing.resume(filters)?;
         let started_at = cursor.as_ref().map(|cursor| cursor.started_at);
         let asked_at = cursor.as_ref().map_or_else(|| self.now(), |cursor| cursor.asked_at);
         let Period { from, to } = period.or_last_day(asked_at);

@@ -35,7 +35,7 @@ pub struct Counts {
     pub to: Option<Timestamp>,
 }
 
-/// One combination. Serialises flat: `{"table":"users","op":"update","count":3,"first":"…","last":"…"}`.
+/// One combination, or one run of it in [`super::Bursts`]. Serialises flat: `{"table":"users","op":"update","count":3,"first":"…","last":"…"}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Count {
     /// What tells it from the others, in the order asked for; `None` where an entry says nothing of it.
@@ -50,25 +50,15 @@ pub struct Count {
 
 impl Serialize for Count {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        serialize_flat(&self.keys, self.count, self.first, self.last, out)
+        let mut map = out.serialize_map(Some(self.keys.len() + 3))?;
+        for (dimension, value) in &self.keys {
+            map.serialize_entry(dimension.as_str(), value)?;
+        }
+        map.serialize_entry("count", &self.count)?;
+        map.serialize_entry("first", &self.first.to_string())?;
+        map.serialize_entry("last", &self.last.to_string())?;
+        map.end()
     }
-}
-
-pub(super) fn serialize_flat<S: Serializer>(
-    keys: &[(Dimension, Option<String>)],
-    count: u64,
-    first: Timestamp,
-    last: Timestamp,
-    out: S,
-) -> Result<S::Ok, S::Error> {
-    let mut map = out.serialize_map(Some(keys.len() + 3))?;
-    for (dimension, value) in keys {
-        map.serialize_entry(dimension.as_str(), value)?;
-    }
-    map.serialize_entry("count", &count)?;
-    map.serialize_entry("first", &first.to_string())?;
-    map.serialize_entry("last", &last.to_string())?;
-    map.end()
 }
 
 /// What tells the group of an entry from others: one value for each dimension.

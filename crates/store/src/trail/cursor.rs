@@ -2,7 +2,7 @@ use afterimage_event::{Op, RecordKey, Timestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::{Filter, Listing, RecordQuery};
+use super::{Filter, Listing, RecordQuery, Trail, TrailError};
 use crate::{Digest, Direction, Identity, OrderKey};
 
 /// The cursor was not made by this question.
@@ -153,6 +153,26 @@ impl<'a> Reader<'a> {
 
     fn text(&mut self) -> Result<String, CursorError> {
         String::from_utf8(self.part()?.to_vec()).map_err(|_| CursorError::Damaged)
+    }
+}
+
+impl Listing {
+    /// Where it goes on, if it is not asked for its first page.
+    pub(super) fn resume(&self, filters: [u8; TAG_BYTES]) -> Result<Option<Cursor>, CursorError> {
+        self.cursor.as_deref().map(|text| Cursor::decode(text, filters)).transpose()
+    }
+}
+
+impl Trail {
+    /// The record of a paged question: as its walk found it, so that a second source cannot end the walk half way, or else
+    /// found now.
+    pub(super) async fn resolve_paged(
+        &self,
+        query: &RecordQuery,
+        cursor: Option<&Cursor>,
+    ) -> Result<RecordKey, TrailError> {
+        let source = cursor.map(|cursor| cursor.source.clone()).or_else(|| query.source.clone());
+        self.resolve(&RecordQuery { source, ..query.clone() }).await
     }
 }
 

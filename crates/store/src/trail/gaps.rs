@@ -11,6 +11,7 @@ use super::flags::{bears_state, ties};
 use super::merge::Merge;
 use super::select::INDEXES_MAX;
 use super::state::{ROWS_FIRST, next_bearing_state, range_up_to};
+use super::states::LOOKUPS_AT_ONCE_MAX;
 use super::walk::{Shown, Walk, expired};
 use super::{Listing, Page, Period, ROWS_EXAMINED_MAX, RecordQuery, Trail, TrailError};
 use crate::{Direction, Index, IndexRow, OrderKey, RowRange, TableKey};
@@ -45,8 +46,6 @@ pub struct GapView {
 const ROWS_AT_ONCE: usize = 256;
 /// Contents read at once: they may be large, and little of them is kept.
 const CONTENTS_AT_ONCE: usize = 32;
-/// Records looked up at a time.
-const LOOKUPS_AT_ONCE_MAX: usize = 8;
 /// Most entries on either side that are taken into account because they tie.
 const TIED_MAX: usize = 64;
 
@@ -60,9 +59,8 @@ impl Trail {
     /// [`TrailError`]; an unknown record is one only where no source was named.
     pub async fn gaps(&self, query: &RecordQuery, listing: &Listing) -> Result<Page<GapView>, TrailError> {
         let filters = record_filters("gaps", query, listing);
-        let cursor = listing.cursor.as_deref().map(|text| Cursor::decode(text, filters)).transpose()?;
-        let source = cursor.as_ref().map(|cursor| cursor.source.clone()).or_else(|| query.source.clone());
-        let record = self.resolve(&RecordQuery { source, ..query.clone() }).await?;
+        let cursor = listing.resume(filters)?;
+        let record = self.resolve_paged(query, cursor.as_ref()).await?;
         self.gaps_of(vec![Index::Record(record.clone())], &record, listing, cursor, filters).await
     }
 
@@ -84,7 +82,7 @@ impl Trail {
             record_id: Vec::new(),
         };
         let filters = record_filters("table gaps", &query, listing);
-        let cursor = listing.cursor.as_deref().map(|text| Cursor::decode(text, filters)).transpose()?;
+        let cursor = listing.resume(filters)?;
         let asked_at = cursor.as_ref().map_or_else(|| self.now(), |cursor| cursor.asked_at);
         let Period { from, to } = listing.check()?.or_last_day(asked_at);
         let listing = Listing { from, to, ..listing.clone() };

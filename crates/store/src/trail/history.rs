@@ -1,6 +1,6 @@
 use afterimage_event::Timestamp;
 
-use super::cursor::{Cursor, history_filters, resumed};
+use super::cursor::{history_filters, resumed};
 use super::standing::Shown;
 use super::walk::Walk;
 use super::{EntryView, Page, Period, RecordQuery, Trail, TrailError};
@@ -56,9 +56,8 @@ impl Trail {
     pub async fn history(&self, query: &RecordQuery, listing: &Listing) -> Result<Page<EntryView>, TrailError> {
         let Period { from, to } = listing.check()?;
         let filters = history_filters(query, listing);
-        let cursor = listing.cursor.as_deref().map(|text| Cursor::decode(text, filters)).transpose()?;
-        let source = cursor.as_ref().map(|cursor| cursor.source.clone()).or_else(|| query.source.clone());
-        let record = self.resolve(&RecordQuery { source, ..query.clone() }).await?;
+        let cursor = listing.resume(filters)?;
+        let record = self.resolve_paged(query, cursor.as_ref()).await?;
         let started_at = cursor.as_ref().map(|cursor| cursor.started_at);
         let past = cursor.map(|cursor| cursor.past);
         let range = RowRange { from, to, past, direction: listing.order, limit: listing.limit + 1 };

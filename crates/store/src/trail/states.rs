@@ -5,7 +5,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 
 use super::answer::{read, shown};
-use super::cursor::{Cursor, record_filters, resumed};
+use super::cursor::{record_filters, resumed};
 use super::history::PAGE_BYTES_MAX;
 use super::state::{ROWS_FIRST, next_bearing_state, order};
 use super::walk::{Shown, Walk};
@@ -50,8 +50,8 @@ pub struct RecordState {
 
 /// Most records of one [`Trail::states_at`].
 pub const RECORDS_AT_ONCE_MAX: usize = 100;
-/// Most of them looked up at a time: each may hold the contents of a fold.
-const LOOKUPS_AT_ONCE_MAX: usize = 8;
+/// Most records looked up at a time: each may hold the contents of a fold.
+pub(super) const LOOKUPS_AT_ONCE_MAX: usize = 8;
 
 impl Trail {
     /// Every state that a record had, newest first unless asked otherwise: one step for each insert, update, delete and
@@ -65,9 +65,8 @@ impl Trail {
     pub async fn states(&self, query: &RecordQuery, listing: &Listing) -> Result<Page<StateStep>, TrailError> {
         listing.check()?;
         let filters = record_filters("states", query, listing);
-        let cursor = listing.cursor.as_deref().map(|text| Cursor::decode(text, filters)).transpose()?;
-        let source = cursor.as_ref().map(|cursor| cursor.source.clone()).or_else(|| query.source.clone());
-        let record = self.resolve(&RecordQuery { source, ..query.clone() }).await?;
+        let cursor = listing.resume(filters)?;
+        let record = self.resolve_paged(query, cursor.as_ref()).await?;
         let started_at = cursor.as_ref().map(|cursor| cursor.started_at);
         let past = cursor.map(|cursor| cursor.past);
 
