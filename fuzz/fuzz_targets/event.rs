@@ -15,7 +15,10 @@ fuzz_target!(|body: &str| {
         // One layer more may be one too many.
         (_, Outcome::Refused(Refusal { problem: Problem::TooManyLayers, .. })) => {}
         (Outcome::Refused(bare), Outcome::Refused(packed)) => {
-            assert_eq!((bare.format, bare.place.spot, bare.problem), (packed.format, packed.place.spot, packed.problem));
+            assert_eq!(
+                (bare.format, bare.place.spot, bare.problem),
+                (packed.format, packed.place.spot, packed.problem)
+            );
             assert_eq!(bare.place.layer.depth() + 1, packed.place.layer.depth());
         }
         (bare, packed) => assert_eq!(bare, packed),
