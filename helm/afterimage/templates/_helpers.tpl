@@ -56,12 +56,36 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- end -}}
 {{- end -}}
 
-{{- /* Environment of every container: where the trail is kept. */ -}}
+{{- /* What migrating needs is made before anything else and goes when it has been done, under names of its own: an object
+of the release is not there yet, and what a hook makes is neither rolled back nor uninstalled. Call with (list $ $part name);
+the part of the migration is (dict "hook" true). */ -}}
+{{- define "afterimage.settingsName" -}}
+{{- include "afterimage.fullname" (index . 0) }}{{ if (index . 1).hook }}-migrate{{ end }}-settings
+{{- end -}}
+
+{{- define "afterimage.secretName" -}}
+{{- index . 2 }}{{ if and (index . 1).hook (hasKey (index . 0).Values.externalSecrets.secrets (index . 2)) }}-migrate{{ end }}
+{{- end -}}
+
+{{- /* The secrets that migrating mounts, as JSON: {"names": […]}. */ -}}
+{{- define "afterimage.migrateSecrets" -}}
+{{- $names := list .Values.digestKey.existingSecret -}}
+{{- if eq .Values.store.kind "mongodb" -}}
+{{- $names = concat $names (list .Values.store.mongodb.existingSecret .Values.store.mongodb.tlsSecret) -}}
+{{- else -}}
+{{- $names = concat $names (list .Values.store.cassandra.existingSecret .Values.store.cassandra.tls.existingSecret) -}}
+{{- end -}}
+{{- dict "names" (compact $names | uniq) | toJson -}}
+{{- end -}}
+
+{{- /* Environment of every container: where the trail is kept. Call with (list $ $part). */ -}}
 {{- define "afterimage.storeEnv" -}}
+{{- $root := index . 0 -}}
+{{- $part := index . 1 -}}
 - name: AFTERIMAGE_STORE
-  value: {{ .Values.store.kind }}
-{{- if has .Values.store.kind (list "cassandra" "scylla") }}
-{{- with .Values.store.cassandra }}
+  value: {{ $root.Values.store.kind }}
+{{- if has $root.Values.store.kind (list "cassandra" "scylla") }}
+{{- with $root.Values.store.cassandra }}
 - name: AFTERIMAGE_CASSANDRA_NODES
   value: {{ join "," .nodes | quote }}
 - name: AFTERIMAGE_CASSANDRA_KEYSPACE
@@ -101,12 +125,12 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- end }}
 {{- end }}
 {{- end }}
-{{- else if eq .Values.store.kind "mongodb" }}
-{{- with .Values.store.mongodb }}
+{{- else if eq $root.Values.store.kind "mongodb" }}
+{{- with $root.Values.store.mongodb }}
 - name: AFTERIMAGE_MONGODB_URI
   valueFrom:
     secretKeyRef:
-      name: {{ .existingSecret }}
+      name: {{ include "afterimage.secretName" (list $root $part .existingSecret) }}
       key: {{ .uriKey }}
 - name: AFTERIMAGE_MONGODB_DATABASE
   value: {{ .database | quote }}
@@ -125,7 +149,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- define "afterimage.env" -}}
 {{- $root := index . 0 -}}
 {{- $part := index . 1 -}}
-{{ include "afterimage.storeEnv" $root }}
+{{ include "afterimage.storeEnv" . }}
 - name: AFTERIMAGE_LOG_FORMAT
   value: json
 {{- with (include "afterimage.region" $root) }}
@@ -162,29 +186,29 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- if $root.Values.settings }}
 - name: settings
   configMap:
-    name: {{ include "afterimage.fullname" $root }}-settings
+    name: {{ include "afterimage.settingsName" (list $root $part) }}
 {{- end }}
 {{- with $root.Values.digestKey.existingSecret }}
 - name: digest
   secret:
-    secretName: {{ . }}
+    secretName: {{ include "afterimage.secretName" (list $root $part .) }}
 {{- end }}
 {{- if has $store.kind (list "cassandra" "scylla") }}
 {{- with $store.cassandra.existingSecret }}
 - name: store
   secret:
-    secretName: {{ . }}
+    secretName: {{ include "afterimage.secretName" (list $root $part .) }}
 {{- end }}
 {{- with $store.cassandra.tls.existingSecret }}
 - name: tls
   secret:
-    secretName: {{ . }}
+    secretName: {{ include "afterimage.secretName" (list $root $part .) }}
 {{- end }}
 {{- end }}
 {{- if and (eq $store.kind "mongodb") $store.mongodb.tlsSecret }}
 - name: tls
   secret:
-    secretName: {{ $store.mongodb.tlsSecret }}
+    secretName: {{ include "afterimage.secretName" (list $root $part $store.mongodb.tlsSecret) }}
 {{- end }}
 {{- if eq $store.kind "sqlite" }}
 - name: data
@@ -313,4 +337,34 @@ spec:
   {{- end }}
   selector:
     matchLabels: {{- include "afterimage.selectorLabels" (list $root $component) | nindent 6 }}
+{{- end -}}
+
+{{- /* Has the External Secrets operator make a secret. Call with (list $ $part name keys). */ -}}
+{{- define "afterimage.externalSecret" -}}
+{{- $root := index . 0 -}}
+{{- $hook := (index . 1).hook -}}
+{{- $name := include "afterimage.secretName" . -}}
+{{- $external := $root.Values.externalSecrets -}}
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata:
+  name: {{ $name }}
+  namespace: {{ $root.Release.Namespace }}
+  labels: {{- include "afterimage.labels" (list $root (ternary "migrate" "secrets" (not (not $hook)))) | nindent 4 }}
+  {{- if $hook }}
+  annotations:
+    helm.sh/hook: pre-install,pre-upgrade
+    helm.sh/hook-weight: "-10"
+    helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+  {{- end }}
+spec:
+  refreshInterval: {{ $external.refreshInterval }}
+  secretStoreRef: {kind: {{ $external.storeRef.kind }}, name: {{ $external.storeRef.name }}}
+  # The secret goes with what made it, and never because the store cannot be reached.
+  target: {name: {{ $name }}, creationPolicy: Owner, deletionPolicy: Retain}
+  data:
+    {{- range $key, $remote := index . 3 }}
+    - secretKey: {{ $key }}
+      remoteRef: {{- toYaml $remote | nindent 8 }}
+    {{- end }}
 {{- end -}}

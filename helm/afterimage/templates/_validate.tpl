@@ -29,6 +29,9 @@
 {{- if and $w.keda.enabled (not (include "afterimage.region" .)) -}}
 {{- fail "queue.region: KEDA needs it, and queue.url does not tell it" -}}
 {{- end -}}
+{{- if and .Values.externalSecrets.secrets (not .Values.externalSecrets.storeRef.name) -}}
+{{- fail "externalSecrets.storeRef.name: name the SecretStore or ClusterSecretStore that the secrets come from" -}}
+{{- end -}}
 {{- $a := .Values.api.access -}}
 {{- if and .Values.api.enabled (not $a.existingSecret) (not $a.oidc.issuer) (not $a.anonymous) -}}
 {{- fail "api.access: nobody could ask. Name a secret with tokens (existingSecret), an OIDC issuer, or set anonymous to true behind something that asks who people are" -}}
