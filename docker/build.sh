@@ -1,9 +1,12 @@
 #!/bin/sh
 # The steps of docker/Dockerfile, so that they can be run, and are tested, without a container engine.
 #
-#   build.sh prepare ARCH         install (Debian) what compiling for amd64 or arm64 takes, and the Rust target
+#   build.sh prepare ARCH         install (Debian) what compiling for amd64 or arm64 takes, the Rust target, the tool for the SBOM
 #   build.sh binary ARCH OUT      build the binary for it, stripped, into OUT
+#   build.sh sbom ARCH OUT        write what the binary is made of into OUT (CycloneDX 1.5, JSON)
 set -eu
+
+CYCLONEDX=0.5.9
 
 triple() {
   case $1 in
@@ -26,6 +29,7 @@ case $1 in
     # shellcheck disable=SC2086 # several words
     apt-get install -y --no-install-recommends $packages
     rustup target add "$(triple "$2")"
+    cargo install --quiet --locked "cargo-cyclonedx@$CYCLONEDX"
     ;;
   binary)
     target=$(triple "$2")
@@ -41,5 +45,12 @@ case $1 in
     cargo build --locked --release --package afterimage --target "$target" --config 'profile.release.strip="symbols"'
     cp "${CARGO_TARGET_DIR:-target}/$target/release/afterimage" "$3"
     ;;
-  *) echo "usage: build.sh prepare ARCH | binary ARCH OUT" >&2 && exit 2 ;;
+  sbom)
+    # It writes one beside every crate of the workspace; the image holds one, without the paths of the builder.
+    cargo cyclonedx --quiet --manifest-path crates/afterimage/Cargo.toml --format json --spec-version 1.5 \
+      --target "$(triple "$2")" --override-filename of-crate.cdx
+    sed "s|file://$PWD|file:///src|g" crates/afterimage/of-crate.cdx.json >"$3"
+    find . -name of-crate.cdx.json -not -path './target/*' -delete
+    ;;
+  *) echo "usage: build.sh prepare ARCH | binary ARCH OUT | sbom ARCH OUT" >&2 && exit 2 ;;
 esac
