@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help run test test-quick faults simulate lint fmt clippy deny docs chart deploy fuzz bench clean
+.PHONY: help run test test-quick faults simulate lint fmt clippy deny docs chart deploy kubernetes fuzz bench clean
 
 help: ## What can be asked of this Makefile
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,12 @@ chart: ## Check the Helm chart, its alerts and dashboard with the real tools, wh
 
 deploy: ## Check deploy/ and docker/ with the real tools; the live part runs with the tests
 	tests/tools/deploy static
+
+# Not a part of CI: building a control plane from source takes most of an hour on two cores, running it three minutes.
+kubernetes: ## The chart on a real Kubernetes control plane: every shape installed, real workers rolled, scaled and drained
+	$(CARGO) build --locked --package afterimage
+	@tests/tools/kubernetes install
+	tests/servers/servers.sh with -- tests/tools/kubernetes check
 
 fuzz: ## Fuzz every parser and the differ for FUZZ_SECONDS each
 	fuzz/run $(FUZZ_SECONDS)
