@@ -115,7 +115,7 @@ impl<'a> Reader<'a> {
         match TermKey::new(index.clone()) {
             Ok(key) => index_rows(levels::rows(self, &key, &span, range.limit).await?, Partition::Wide(&key)).collect(),
             Err(record) => {
-                let buckets = Buckets::new(self, Directory::Record(&record), &span);
+                let buckets = Buckets::new(self, Directory::Record(&record), &span, range.limit);
                 let partition = Partition::Record(&record);
                 index_rows(self.walk(buckets, partition, &span, range.limit).await?, partition).collect()
             }

@@ -26,7 +26,7 @@ pub(crate) struct Statements {
     pub(crate) next_source: PreparedStatement,
     pub(crate) table_names: PreparedStatement,
     pub(crate) record_buckets: ByDirection,
-    pub(crate) term_buckets: PreparedStatement,
+    pub(crate) term_buckets: ByDirection,
     pub(crate) term_hours: ByDirection,
     pub(crate) record_rows: ByDirection,
     pub(crate) term_rows: ByDirection,
@@ -41,8 +41,8 @@ pub(crate) struct ByDirection {
 /// The columns of an [`afterimage_store::OrderKey`].
 const ORDER_KEY: &str = "occurred_at, position, event_id, input_digest, revision, published_at";
 
-/// Rows in one page of a directory.
-const DIRECTORY_PAGE_ROWS: i32 = 1_000;
+/// Rows in one page of an answer, where [`crate::read`] does not ask for fewer.
+const PAGE_ROWS: i32 = 1_000;
 /// Versions of one event in one page: all that are asked for.
 const VERSIONS_PAGE_ROWS: i32 = VERSIONS_MAX as i32;
 /// The columns that tell the versions of one event apart.
@@ -101,7 +101,7 @@ impl Statements {
                     1,
                 )
                 .await?,
-            table_names: make.select("source, table_name", "table_names", "tenant = ?", DIRECTORY_PAGE_ROWS).await?,
+            table_names: make.select("source, table_name", "table_names", "tenant = ?", PAGE_ROWS).await?,
             record_buckets: make
                 .both_directions(
                     "bucket, shard",
@@ -112,11 +112,12 @@ impl Statements {
                 )
                 .await?,
             term_buckets: make
-                .select(
+                .both_directions(
                     "bucket, level",
                     "term_buckets",
                     &format!("{IS_TERM} AND bucket >= ? AND bucket <= ?"),
-                    DIRECTORY_PAGE_ROWS,
+                    ["bucket DESC", "bucket ASC"],
+                    "",
                 )
                 .await?,
             term_hours: make
@@ -178,7 +179,7 @@ impl Preparer<'_> {
         let markers = vec!["?"; columns.split(',').count()].join(", ");
         let keyspace = &self.config.keyspace;
         let cql = format!("INSERT INTO {keyspace}.{table} ({columns}) VALUES ({markers}) USING TIMESTAMP ?");
-        self.prepare(&cql, self.config.consistency.write(), DIRECTORY_PAGE_ROWS).await
+        self.prepare(&cql, self.config.consistency.write(), PAGE_ROWS).await
     }
 
     async fn select(
@@ -202,8 +203,8 @@ impl Preparer<'_> {
     ) -> Result<ByDirection, PrepareError> {
         let rest = |order: &str| format!("{filter} ORDER BY {order} {limit}");
         Ok(ByDirection {
-            descending: self.select(columns, table, &rest(descending), DIRECTORY_PAGE_ROWS).await?,
-            ascending: self.select(columns, table, &rest(ascending), DIRECTORY_PAGE_ROWS).await?,
+            descending: self.select(columns, table, &rest(descending), PAGE_ROWS).await?,
+            ascending: self.select(columns, table, &rest(ascending), PAGE_ROWS).await?,
         })
     }
 

@@ -196,6 +196,47 @@ async fn the_newest_of_a_busy_index_are_read_without_the_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_reads_of_a_long_directory_what_it_needs_and_a_walk_reads_all_of_it() {
+    let Some(keyspace) = Keyspace::new() else { return };
+    let rows = RowsPerShard { quarters: 1, hours: 1_000, ..RowsPerShard::default() };
+    let store = keyspace.store_with(Config { rows_per_shard: rows, ..keyspace.config() }).await;
+    // One row of the first quarter stands at level 0; then 299 hours of it are listed, and 40 quarters with one row each.
+    let (first, hour_us) = (at("2015-01-05T00:00:00Z"), DAY_US / 24);
+    let mut entries: Vec<_> =
+        (0..300).map(|n| deed(n, first.saturating_add_micros(n as i64 * hour_us), "job")).collect();
+    entries.extend((1..=40).map(|n| deed(1_000 + n, first.saturating_add_micros(n as i64 * 91 * DAY_US), "job")));
+    for some in entries.chunks(100) {
+        let results = store.append(some, &arrival("w", "2026-01-10T00:00:00Z")).await;
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+    }
+    let asked = async |range: &RowRange| {
+        let before = store.asked();
+        let found = store.rows(&actor("job"), range).await.unwrap();
+        let after = store.asked();
+        (found, after.requests - before.requests, after.rows - before.rows)
+    };
+    // Of quarters.
+    let (found, requests, read) = asked(&whole(Direction::Descending, 3)).await;
+    assert_eq!(found[0].occurred_at, entries.last().unwrap().occurred_at);
+    assert!(found.len() == 3 && requests <= 4 && read <= 5 + 4, "{requests} requests, {read} rows");
+    // Of hours.
+    let to = Some(entries[299].occurred_at.saturating_add_micros(1));
+    let (found, requests, read) = asked(&RowRange { to, ..whole(Direction::Descending, 3) }).await;
+    assert_eq!(found[0].occurred_at, entries[299].occurred_at);
+    assert!(found.len() == 3 && requests <= 6 && read <= 2 + 5 + 1 + 4, "{requests} requests, {read} rows");
+
+    let model = MemoryStore::new();
+    model.append(&entries, &arrival("w", "2026-01-10T00:00:00Z")).await;
+    for (direction, limit) in
+        [(Direction::Ascending, 1_000), (Direction::Descending, 1_000), (Direction::Descending, 7)]
+    {
+        let expected = all(&model, &actor("job"), whole(direction, limit)).await;
+        assert_eq!(all(&*store, &actor("job"), whole(direction, limit)).await, expected, "{direction:?} {limit}");
+    }
+    keyspace.drop_it().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_entry_whose_writer_stopped_half_way_shows_nowhere_until_it_is_told_again() {
     let Some(keyspace) = Keyspace::new() else { return };
     let store = keyspace.store().await;

@@ -10,6 +10,7 @@ use super::Reader;
 use super::bucket::Span;
 use crate::address::{hour, quarter};
 use crate::rows::ANY_TERM;
+use crate::statements::ByDirection;
 use crate::term::TermKey;
 
 /// A time bucket that exists, and its shards.
@@ -19,10 +20,20 @@ pub(super) struct Bucket {
     pub(super) shards: Vec<i32>,
 }
 
+/// Directory rows read first, at most; each page after that has twice as many, up to [`ROWS_AT_ONCE_MAX`]. A busy index lists
+/// thousands of hours, of which the newest page of it needs a few.
+const ROWS_FIRST_MAX: usize = 32;
+/// Of an index that is asked for two rows: less would ask again where both do not lie in one bucket.
+const ROWS_FIRST_MIN: usize = 4;
+/// Directory rows read at once.
+const ROWS_AT_ONCE_MAX: i32 = 1_000;
+
 /// What has a directory of buckets and shards.
 #[derive(Clone, Copy)]
 pub(super) enum Directory<'a> {
     Record(&'a RecordKey),
+    /// The quarters of an index, and the levels in them for shards.
+    Quarters(&'a TermKey),
     /// The hours of a quarter of an index.
     Hours(&'a TermKey, i32),
 }
@@ -37,16 +48,21 @@ pub(super) struct Buckets<'a> {
     last: i32,
     /// Buckets and shards that were read and not used yet.
     rows: VecDeque<(i32, i32)>,
+    /// Rows of the next page.
+    page_rows: i32,
     /// Where to read on; `None` at the end.
     next_page: Option<PagingState>,
 }
 
 impl<'a> Buckets<'a> {
-    pub(super) fn new(reader: Reader<'a>, directory: Directory<'a>, span: &Span) -> Self {
+    /// For a walk that needs so many index rows. A bucket that is listed mostly has one at least.
+    pub(super) fn new(reader: Reader<'a>, directory: Directory<'a>, span: &Span, rows_needed: usize) -> Self {
         let bucket: fn(i64) -> i32 = match directory {
-            Directory::Record(_) => quarter,
+            Directory::Record(_) | Directory::Quarters(_) => quarter,
             Directory::Hours(..) => hour,
         };
+        // One bucket is looked at beyond those that are read: no other shard of the last one may be missed.
+        let page_rows = rows_needed.saturating_add(2).clamp(ROWS_FIRST_MIN, ROWS_FIRST_MAX);
         Self {
             reader,
             directory,
@@ -54,6 +70,7 @@ impl<'a> Buckets<'a> {
             first: bucket(span.earliest_us()),
             last: bucket(span.latest_us()),
             rows: VecDeque::new(),
+            page_rows: i32::try_from(page_rows).unwrap_or(ROWS_AT_ONCE_MAX),
             next_page: Some(PagingState::start()),
         }
     }
@@ -80,43 +97,74 @@ impl<'a> Buckets<'a> {
         {
             let (rows, next) = self.page(state).await?;
             (self.rows, self.next_page) = (rows.into(), next);
+            self.page_rows = (self.page_rows * 2).min(ROWS_AT_ONCE_MAX);
         }
         Ok(self.rows.front().copied())
     }
 
     async fn page(&self, state: PagingState) -> Result<(Vec<(i32, i32)>, Option<PagingState>), StoreError> {
-        let statements = self.reader.statements;
+        let Self { reader, direction, first, last, .. } = *self;
+        let sized = |statements: &ByDirection| {
+            let mut statement = Reader::directed(statements, direction).clone();
+            statement.set_page_size(self.page_rows);
+            statement
+        };
         match self.directory {
             Directory::Record(RecordKey { tenant, source, table, record_id }) => {
-                let statement = Reader::directed(&statements.record_buckets, self.direction);
-                let values = (tenant, table, record_id, source, self.first, self.last);
-                self.reader.page(statement, &values, state).await
+                let values = (tenant, table, record_id, source, first, last);
+                reader.page(&sized(&reader.statements.record_buckets), &values, state).await
+            }
+            Directory::Quarters(TermKey { tenant, kind, source, table, term }) => {
+                let values = (tenant, kind.as_str(), source, table, term, first, last);
+                reader.page(&sized(&reader.statements.term_buckets), &values, state).await
             }
             Directory::Hours(TermKey { tenant, kind, source, table, term }, quarter) => {
-                let statement = Reader::directed(&statements.term_hours, self.direction);
-                let values = (tenant, kind.as_str(), source, table, term, quarter, self.first, self.last);
-                self.reader.page(statement, &values, state).await
+                let values = (tenant, kind.as_str(), source, table, term, quarter, first, last);
+                reader.page(&sized(&reader.statements.term_hours), &values, state).await
             }
         }
     }
 }
 
-/// The quarters of an index in which there may be something, in the order of the walk, and the levels in them. They are few:
-/// the whole directory is read.
-pub(super) async fn quarters(reader: Reader<'_>, key: &TermKey, span: &Span) -> Result<Vec<Bucket>, StoreError> {
+/// The quarters of an index in which there may be something, in the order of the walk, and the levels in them.
+pub(super) enum Quarters<'a> {
+    Listed(Buckets<'a>),
+    /// Of a short-lived term: its own, and those of any term like it. They are few, and all of them are read.
+    Known(std::vec::IntoIter<Bucket>),
+}
+
+impl<'a> Quarters<'a> {
+    pub(super) async fn new(
+        reader: Reader<'a>,
+        key: &'a TermKey,
+        span: &Span,
+        rows_needed: usize,
+    ) -> Result<Self, StoreError> {
+        if !key.kind.is_short_lived() {
+            return Ok(Self::Listed(Buckets::new(reader, Directory::Quarters(key), span, rows_needed)));
+        }
+        Ok(Self::Known(of_any_term(reader, key, span).await?.into_iter()))
+    }
+
+    /// Up to so many of the next ones; none at the end.
+    pub(super) async fn next(&mut self, quarters_max: usize) -> Result<Vec<Bucket>, StoreError> {
+        match self {
+            Self::Listed(buckets) => buckets.next(quarters_max).await,
+            Self::Known(quarters) => Ok(quarters.take(quarters_max).collect()),
+        }
+    }
+}
+
+async fn of_any_term(reader: Reader<'_>, key: &TermKey, span: &Span) -> Result<Vec<Bucket>, StoreError> {
     let TermKey { tenant, kind, source, table, term } = key;
     let (first, last) = (quarter(span.earliest_us()), quarter(span.latest_us()));
+    let statement = Reader::directed(&reader.statements.term_buckets, span.direction);
     let of_term = async |term: &str| {
         let values = (tenant, kind.as_str(), source, table, term, first, last);
-        reader.all_pages::<(i32, i32)>(&reader.statements.term_buckets, &values).await
+        reader.all_pages::<(i32, i32)>(statement, &values).await
     };
-    let mut rows = if kind.is_short_lived() {
-        let (mut rows, of_any) = futures_util::future::try_join(of_term(term), of_term(ANY_TERM)).await?;
-        rows.extend(of_any);
-        rows
-    } else {
-        of_term(term).await?
-    };
+    let (mut rows, of_any) = futures_util::future::try_join(of_term(term), of_term(ANY_TERM)).await?;
+    rows.extend(of_any);
     rows.sort_unstable();
     rows.dedup();
     let mut buckets: Vec<Bucket> = Vec::new();

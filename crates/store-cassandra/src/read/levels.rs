@@ -4,7 +4,7 @@ use afterimage_store::StoreError;
 use futures_util::future::{try_join, try_join_all};
 
 use super::bucket::{self, Partition, SHARD_ROWS_MIN, Span, precedes};
-use super::directory::{self, Bucket, Buckets, Directory};
+use super::directory::{Bucket, Buckets, Directory, Quarters};
 use super::row::Row;
 use super::{BUCKETS_AT_ONCE, Reader};
 use crate::rows::{NARROW, WIDE};
@@ -12,12 +12,12 @@ use crate::term::TermKey;
 
 /// Up to `limit` rows, in order, each once.
 pub(super) async fn rows(reader: Reader<'_>, key: &TermKey, span: &Span, limit: usize) -> Result<Vec<Row>, StoreError> {
-    let mut quarters = directory::quarters(reader, key, span).await?.into_iter();
+    let mut quarters = Quarters::new(reader, key, span, limit).await?;
     let mut found = Vec::new();
     // In most quarters that are listed for short-lived terms there is nothing of this one.
     let mut at_once = if key.kind.is_short_lived() { BUCKETS_AT_ONCE } else { 1 };
     while found.len() < limit {
-        let next: Vec<Bucket> = quarters.by_ref().take(at_once).collect();
+        let next = quarters.next(at_once).await?;
         if next.is_empty() {
             break;
         }
@@ -45,7 +45,7 @@ async fn of_quarter(
     if !quarter.shards.contains(&NARROW) {
         return wide(limit).await;
     }
-    let hours = Buckets::new(reader, Directory::Hours(key, quarter.number), span);
+    let hours = Buckets::new(reader, Directory::Hours(key, quarter.number), span, limit);
     let narrow = reader.walk(hours, Partition::Narrow(key), span, limit);
     if !quarter.shards.contains(&WIDE) {
         return narrow.await;
