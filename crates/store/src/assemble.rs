@@ -3,6 +3,7 @@ use afterimage_event::{Actor, Op, Position, RecordKey, Timestamp};
 use afterimage_json::Pointer;
 
 use crate::content::{FORMAT_VERSION, Writer};
+use crate::index::Who;
 use crate::{Digest, Entry, Identity, Provenance};
 
 /// Everything an entry holds, before it is written: one field for each key of the content.
@@ -38,7 +39,7 @@ const FRAME_BYTES: usize = 1024;
 impl Parts<'_> {
     pub(crate) fn into_entry(self) -> Entry {
         let content = self.content();
-        let provenance = Provenance::new(self.actor, self.transaction, self.context);
+        let provenance = Provenance::new(Who::of(self.actor), self.transaction, self.context);
         Entry {
             record: self.record,
             identity: self.identity,

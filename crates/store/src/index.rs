@@ -68,6 +68,24 @@ impl Facet {
     }
 }
 
+/// What an actor may go by.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Who<'a> {
+    pub(crate) id: Option<&'a str>,
+    pub(crate) email: Option<&'a str>,
+    pub(crate) name: Option<&'a str>,
+}
+
+impl<'a> Who<'a> {
+    pub(crate) fn of(actor: Option<&'a Actor>) -> Self {
+        let part = |part: fn(&Actor) -> &Option<String>| actor.and_then(|actor| part(actor).as_deref());
+        Self { id: part(|actor| &actor.id), email: part(|actor| &actor.email), name: part(|actor| &actor.name) }
+    }
+}
+
+/// The members of a context that name a request and a migration; of two spellings the first counts.
+const SPELLINGS: [&str; 4] = ["requestId", "request_id", "migration", "migrationId"];
+
 /// Who made a change and in the course of what, as far as entries are found and counted by it. Each part is a [`term`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Provenance {
@@ -83,26 +101,31 @@ pub struct Provenance {
 
 impl Provenance {
     /// That of an entry with this actor, transaction and context (a JSON object, as it is kept).
-    pub(crate) fn new(actor: Option<&Actor>, transaction: Option<&str>, context: Option<&str>) -> Self {
+    pub(crate) fn new(who: Who<'_>, transaction: Option<&str>, context: Option<&str>) -> Self {
         let said = |part: Option<&str>| part.filter(|text| !text.is_empty()).map(term);
-        let part = |part: fn(&Actor) -> &Option<String>| said(actor.and_then(|actor| part(actor).as_deref()));
-        let mut actors: Vec<String> =
-            [part(|actor| &actor.id), part(|actor| &actor.email)].into_iter().flatten().collect();
+        let mut actors: Vec<String> = [said(who.id), said(who.email)].into_iter().flatten().collect();
         actors.dedup();
         if actors.is_empty() {
-            actors.extend(part(|actor| &actor.name));
+            actors.extend(said(who.name));
         }
+        let mut members: [Option<Raw<'_>>; SPELLINGS.len()] = [None; SPELLINGS.len()];
         let context = context.and_then(|context| Raw::parse(context).ok());
-        let member = |spellings: [&str; 2]| {
-            let value = spellings.into_iter().find_map(|spelling| context.and_then(|context| context.get(spelling)))?;
+        for (name, value) in context.and_then(Raw::members).into_iter().flatten() {
+            if let Some(place) = SPELLINGS.iter().position(|spelling| *spelling == name) {
+                members[place].get_or_insert(value);
+            }
+        }
+        let [request, request_again, migration, migration_again] = members;
+        let member = |value: Option<Raw<'_>>| {
+            let value = value?;
             // A number by its literal text.
             said(value.string().or_else(|| value.number().map(Into::into)).as_deref())
         };
         Self {
             actors,
-            request: member(["requestId", "request_id"]),
+            request: member(request.or(request_again)),
             transaction: said(transaction),
-            migration: member(["migration", "migrationId"]),
+            migration: member(migration.or(migration_again)),
         }
     }
 
@@ -172,23 +195,26 @@ mod tests {
             name: Some(name.into()),
             ..Actor::default()
         };
-        let actors = |actor: &Actor| Provenance::new(Some(actor), None, None).actors;
+        let actors = |actor: &Actor| Provenance::new(Who::of(Some(actor)), None, None).actors;
         assert_eq!(actors(&actor("42", "a@example.com", "Ann")), ["42", "a@example.com"]);
         assert_eq!(actors(&actor("a@example.com", "a@example.com", "Ann")), ["a@example.com"]);
         assert_eq!(actors(&actor("", "", "Ann")), ["Ann"]);
-        assert_eq!(Provenance::new(None, None, None), Provenance::default());
+        assert_eq!(Provenance::new(Who::default(), None, None), Provenance::default());
     }
 
     #[test]
     fn request_and_migration_are_found_however_they_are_spelled() {
         let of = |context: &str| {
-            let Provenance { request, migration, .. } = Provenance::new(None, None, Some(context));
+            let Provenance { request, migration, .. } = Provenance::new(Who::default(), None, Some(context));
             (request, migration)
         };
         let said = |request: &str, migration: &str| (Some(request.to_owned()), Some(migration.to_owned()));
         assert_eq!(of(r#"{"requestId":"r-1","migration":"2026_add"}"#), said("r-1", "2026_add"));
         assert_eq!(of(r#"{"request_id":7,"migrationId":"m"}"#), said("7", "m"));
         assert_eq!(of(r#"{"requestId":null,"migration":{}}"#), (None, None));
+        // Of two spellings one counts, wherever it stands, whatever it says.
+        assert_eq!(of(r#"{"request_id":"a","migrationId":"b","migration":"m","requestId":"r"}"#), said("r", "m"));
+        assert_eq!(of(r#"{"request_id":"a","requestId":null}"#), (None, None));
     }
 
     #[test]

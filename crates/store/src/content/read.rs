@@ -1,9 +1,10 @@
 use afterimage_diff::Images;
-use afterimage_event::{Actor, Op, Position, RecordKey, Timestamp};
+use afterimage_event::{Op, Position, RecordKey, Timestamp};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::FORMAT_VERSION;
+use crate::index::Who;
 use crate::{Digest, Identity, OrderKey, Provenance};
 
 /// The content of an entry, read. Images and values stay the text they were sent as.
@@ -139,14 +140,12 @@ impl Content {
     /// What its entry is looked up by besides its record: that of [`crate::Entry::provenance`].
     #[must_use]
     pub fn provenance(&self) -> Provenance {
-        let actor = self.actor.as_ref().map(|ActorParts { kind, id, name, email, on_behalf_of }| Actor {
-            kind: kind.clone(),
-            id: id.clone(),
-            name: name.clone(),
-            email: email.clone(),
-            on_behalf_of: on_behalf_of.clone(),
+        let who = self.actor.as_ref().map_or_else(Who::default, |ActorParts { id, name, email, .. }| Who {
+            id: id.as_deref(),
+            email: email.as_deref(),
+            name: name.as_deref(),
         });
-        Provenance::new(actor.as_ref(), self.transaction.as_deref(), self.context.as_deref().map(RawValue::get))
+        Provenance::new(who, self.transaction.as_deref(), self.context.as_deref().map(RawValue::get))
     }
 
     /// The record it belongs to.
