@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -26,6 +27,8 @@ const GROUP_MAX: usize = 64;
 const APPENDS_MAX: usize = 4;
 /// An append that takes longer is given up, so that it does not keep the others out; stores mostly give up before.
 const APPEND_PATIENCE: Duration = Duration::from_secs(30);
+/// Between two tries to store an entry that the store did not take.
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
 /// Between two log lines about a store that does not take them.
 const QUIET: Duration = Duration::from_secs(10);
 /// Longest part of an actor that an entry has, in bytes.
@@ -63,6 +66,13 @@ pub struct AccessLog {
     rules: Arc<Rules>,
     metrics: Metrics,
     told: Arc<Mutex<Option<Instant>>>,
+    health: Arc<Health>,
+}
+
+/// What the store made of the last append.
+#[derive(Default)]
+struct Health {
+    is_failing: AtomicBool,
 }
 
 /// Entries of one question, and who waits for them.
@@ -83,8 +93,18 @@ impl AccessLog {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, rules: Arc<Rules>, writer: String, metrics: Metrics) -> Self {
         let (sender, jobs) = mpsc::channel(WAITING_MAX);
-        tokio::spawn(write(Ledger::new(store), writer, jobs, metrics.clone()));
-        Self { sender, rules, metrics, told: Arc::default() }
+        let health = Arc::<Health>::default();
+        let writing =
+            Writing { ledger: Ledger::new(store), writer, metrics: metrics.clone(), health: Arc::clone(&health) };
+        tokio::spawn(write(writing, jobs));
+        Self { sender, rules, metrics, told: Arc::default(), health }
+    }
+
+    /// Did the store take the last entries? While it does not, every question is refused, so the server is of no use; an
+    /// entry that it did not take is tried again until it is, whether or not anybody asks.
+    #[must_use]
+    pub fn takes_entries(&self) -> bool {
+        !self.health.is_failing.load(Ordering::Relaxed)
     }
 
     /// Makes durable that this reader asked this.
@@ -173,8 +193,17 @@ impl AccessLog {
     }
 }
 
+/// What an append takes.
+#[derive(Clone)]
+struct Writing {
+    ledger: Ledger,
+    writer: String,
+    metrics: Metrics,
+    health: Arc<Health>,
+}
+
 /// Appends what waits, as much as there is at a time, until every log is dropped.
-async fn write(ledger: Ledger, writer: String, mut jobs: mpsc::Receiver<Job>, metrics: Metrics) {
+async fn write(writing: Writing, mut jobs: mpsc::Receiver<Job>) {
     let free = Arc::new(Semaphore::new(APPENDS_MAX));
     let mut group = Vec::new();
     loop {
@@ -185,29 +214,72 @@ async fn write(ledger: Ledger, writer: String, mut jobs: mpsc::Receiver<Job>, me
         }
         // Who went away, or was refused for waiting too long, needs no entry: nothing was answered.
         group.retain(|job| !job.done.is_closed());
-        let (ledger, arrival) = (ledger.clone(), Arrival { worker: writer.clone(), at: now() });
-        let (group, metrics) = (std::mem::take(&mut group), metrics.clone());
+        let (writing, group) = (writing.clone(), std::mem::take(&mut group));
         tokio::spawn(async move {
-            append(&ledger, group, &arrival, &metrics).await;
+            writing.append(group).await;
             drop(room);
         });
     }
 }
 
-async fn append(ledger: &Ledger, group: Vec<Job>, arrival: &Arrival, metrics: &Metrics) {
-    if group.is_empty() {
-        return;
+impl Writing {
+    async fn append(&self, group: Vec<Job>) {
+        let entries: Vec<Arc<Entry>> = group.iter().flat_map(|job| job.entries.iter().cloned()).collect();
+        let Some(first) = entries.first() else { return };
+        let began = Instant::now();
+        // Given up, `group` is dropped, and who still waits hears so.
+        let Some(results) = self.try_append(&entries).await else { return self.failed(first) };
+        let unstored = results.iter().position(|result| matches!(result, Err(AppendError::Unavailable { .. })));
+        match unstored {
+            Some(place) => self.failed(&entries[place]),
+            None if results.iter().any(Result::is_ok) => self.health.worked(),
+            None => {}
+        }
+        let mut results = results.into_iter();
+        self.metrics.appended(began.elapsed());
+        for Job { entries, done } in group {
+            let outcome: Result<Vec<Durable>, AppendError> = results.by_ref().take(entries.len()).collect();
+            // Whoever asked may have gone meanwhile.
+            let _gone = done.send(outcome);
+        }
     }
-    let entries: Vec<Arc<Entry>> = group.iter().flat_map(|job| job.entries.iter().cloned()).collect();
-    let began = Instant::now();
-    // Given up, `group` is dropped, and who still waits hears so.
-    let Ok(results) = tokio::time::timeout(APPEND_PATIENCE, ledger.append(&entries, arrival)).await else { return };
-    let mut results = results.into_iter();
-    metrics.appended(began.elapsed());
-    for Job { entries, done } in group {
-        let outcome: Result<Vec<Durable>, AppendError> = results.by_ref().take(entries.len()).collect();
-        // Whoever asked may have gone meanwhile.
-        let _gone = done.send(outcome);
+
+    /// `None` where it takes too long.
+    async fn try_append(&self, entries: &[Arc<Entry>]) -> Option<Vec<Result<Durable, AppendError>>> {
+        let arrival = Arrival { worker: self.writer.clone(), at: now() };
+        tokio::time::timeout(APPEND_PATIENCE, self.ledger.append(entries, &arrival)).await.ok()
+    }
+
+    /// Remembers it, and sees to it that it is noticed when the store takes entries again: a server that is not ready is
+    /// asked nothing. It is tried with an entry that was to be stored, since no other may be made up.
+    fn failed(&self, entry: &Arc<Entry>) {
+        if self.health.is_failing.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let Self { ledger, writer, metrics, health } = self.clone();
+        let (health, entry) = (Arc::downgrade(&health), Arc::clone(entry));
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(RETRY_PAUSE).await;
+                // Until every log is dropped, or another entry was stored.
+                let Some(health) = health.upgrade().filter(|health| health.is_failing.load(Ordering::Relaxed)) else {
+                    return;
+                };
+                let (ledger, writer, metrics) = (ledger.clone(), writer.clone(), metrics.clone());
+                let writing = Self { ledger, writer, metrics, health };
+                if matches!(writing.try_append(std::slice::from_ref(&entry)).await.as_deref(), Some([Ok(_)])) {
+                    writing.health.worked();
+                }
+            }
+        });
+    }
+}
+
+impl Health {
+    fn worked(&self) {
+        if self.is_failing.swap(false, Ordering::Relaxed) {
+            tracing::info!("questions can be recorded again");
+        }
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Question<'q> {
     pub tenant: &'q str,
     /// Its parameters, as they were sent.
     pub parameters: &'q [(String, String)],
+    /// Is what it names granted to whoever asks? If not, the entry says that the question was refused.
+    pub is_granted: bool,
     /// The id of the request.
     pub request_id: &'q str,
     /// Where it came from.
@@ -84,6 +86,9 @@ impl Question<'_> {
         if left_out > 0 {
             context.insert("parametersLeftOut".to_owned(), left_out.into());
         }
+        if !self.is_granted {
+            context.insert("refused".to_owned(), Value::Bool(true));
+        }
         context.insert("requestId".to_owned(), cut(self.request_id, TEXT_BYTES_MAX).into());
         if let Some(ip) = self.ip {
             context.insert("ip".to_owned(), ip.to_string().into());
@@ -114,6 +119,7 @@ mod tests {
             subjects: &[],
             tenant: "default",
             parameters: &parameters,
+            is_granted: true,
             request_id: "r-1",
             ip: Some([127, 0, 0, 1].into()),
             user_agent: None,

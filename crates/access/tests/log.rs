@@ -73,6 +73,7 @@ fn question<'q>(subjects: &'q [Subject], parameters: &'q [(String, String)]) -> 
         subjects,
         tenant: "acme",
         parameters,
+        is_granted: true,
         request_id: "r-1",
         ip,
         user_agent: Some("curl/8"),
@@ -95,7 +96,8 @@ async fn the_entry_says_who_asked_what_and_from_where() {
     let parameters = [("limit".to_owned(), "5".to_owned()), ("apiKey".to_owned(), "s3cr3t".to_owned())];
     let subjects = [subject("orders", &["o", "1"]), subject("users", &["u1"])];
     let _recorded = log.record(&reader(), &question(&subjects, &parameters)).await.unwrap();
-    let _recorded = log.record(&reader(), &question(&[], &[])).await.unwrap();
+    let refused = Question { is_granted: false, ..question(&[], &[]) };
+    let _recorded = log.record(&reader(), &refused).await.unwrap();
     let trail = Trail::new(Arc::clone(&store) as Arc<dyn Lookup>);
     let mut ids = HashSet::new();
     for (table, id) in [("orders", &["o", "1"][..]), ("users", &["u1"]), ("*", &[])] {
@@ -115,6 +117,7 @@ async fn the_entry_says_who_asked_what_and_from_where() {
         if table != "*" {
             assert_eq!(context["parameters"]["limit"], "5");
         }
+        assert_eq!(context.get("refused").is_some(), table == "*", "{context}");
         assert!(!entry.to_string().contains("s3cr3t"), "{entry}");
         ids.insert(found[0].id.clone());
     }
@@ -153,6 +156,27 @@ async fn what_cannot_be_recorded_is_refused() {
     assert!(failing.record(&reader(), &question(&parts[..1], &[])).await.is_ok());
     store.fail_appends(|_| Some(AppendError::Refused { reason: "too big".to_owned() }));
     assert!(matches!(failing.record(&reader(), &question(&[], &[])).await, Err(RecordError::Refused { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_knows_that_its_store_takes_no_entries_until_it_takes_one() {
+    let store = Arc::new(MemoryStore::new());
+    let log = log(Arc::clone(&store) as Arc<dyn Store>, Rules::default());
+    assert!(log.takes_entries(), "nothing was asked yet");
+    store.fail_appends(|_| Some(AppendError::Refused { reason: "too big".to_owned() }));
+    assert!(log.record(&reader(), &question(&[], &[])).await.is_err());
+    assert!(log.takes_entries(), "one entry that is refused says nothing of others");
+    store.fail_appends(|_| Some(AppendError::Unavailable { reason: "read only".to_owned() }));
+    assert!(log.record(&reader(), &question(&[], &[])).await.is_err());
+    assert!(!log.takes_entries());
+    // Nobody asks any more, since the server is not ready; it finds out by itself.
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    assert!(!log.takes_entries() && store.is_empty());
+    store.fail_appends(|_| None);
+    while !log.takes_entries() {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+    assert_eq!(store.len(), 1, "what it tried with is what was asked");
 }
 
 #[tokio::test]

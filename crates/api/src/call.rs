@@ -113,7 +113,9 @@ impl Desk {
             Problem::new(ProblemKind::Unavailable, "as many questions are being answered as may be at once; try again")
         })?;
         let path = parts.uri.path().to_owned();
-        let (tenant, subjects, parameters) = (query.tenant(), query.subjects(&path)?, query.parameters());
+        let records = query.named(&path)?;
+        let is_granted = query.is_granted(&records, &reader.grants);
+        let (tenant, subjects, parameters) = (query.tenant(), query.subjects(records), query.parameters());
         let request_id = parts.extensions.get::<RequestId>().map_or("", RequestId::as_str);
         let asked = Asked {
             operation: operation.id,
@@ -121,6 +123,7 @@ impl Desk {
             tenant: &tenant,
             subjects: &subjects,
             parameters: &parameters,
+            is_granted,
             headers: &parts.headers,
             peer: parts.extensions.get::<Peer>().map(|peer| peer.0),
             request_id,

@@ -1,8 +1,6 @@
 //! What a question is over HTTP, as data: one description that checks requests, routes them and becomes the OpenAPI
 //! document, so that none of the three can say what another does not.
 
-use std::time::Duration;
-
 use afterimage_event::{ID_BYTES_MAX, NAME_BYTES_MAX};
 use afterimage_store::{LIMIT_DEFAULT, LIMIT_MAX, RECORDS_AT_ONCE_MAX};
 
@@ -124,11 +122,6 @@ pub(crate) const OPS: [&str; 7] = ["insert", "update", "delete", "truncate", "sn
 pub(crate) const DIMENSIONS: [&str; 10] =
     ["source", "table", "op", "actor", "field", "hour", "day", "request", "transaction", "migration"];
 
-/// Shortest and longest sliding window of bursts.
-pub(crate) const WINDOW_MIN: Duration = Duration::from_millis(1);
-/// See [`WINDOW_MIN`].
-pub(crate) const WINDOW_MAX: Duration = Duration::from_secs(31 * 86_400);
-
 /// Whose records, where the path names one.
 pub(crate) const SCOPE: &[Param] = &[
     Param::new("tenant", NAME, "The tenant; `default` when not given."),
@@ -184,7 +177,7 @@ pub(crate) const AT: &[Param] =
 /// Two moments.
 pub(crate) const BETWEEN: &[Param] = &[
     Param { required: true, ..Param::new("from", Kind::Time, "The moment the patch starts from, inclusive.") },
-    Param { required: true, ..Param::new("to", Kind::Time, "The moment it leads to, inclusive.") },
+    Param { required: true, ..Param::new("to", Kind::Time, "The moment it leads to, inclusive; not before `from`.") },
 ];
 
 /// Back to when.

@@ -2,14 +2,16 @@
 
 use std::collections::HashSet;
 use std::str::FromStr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use afterimage_access::Subject;
 use afterimage_event::{DEFAULT_NAME, NAME_BYTES_MAX, RECORD_ID_PARTS_MAX, RecordId, Timestamp};
-use afterimage_store::{Dimension, Direction, ExportFormat, Filter, LIMIT_MAX, Listing, Period, RecordQuery};
+use afterimage_store::{
+    Dimension, Direction, ExportFormat, Filter, Grants, LIMIT_MAX, Listing, Period, RecordQuery, window_micros,
+};
 use percent_encoding::percent_decode_str;
 
-use crate::operation::{Kind, Operation, Param, RECORD_ID_BYTES_MAX, WINDOW_MAX, WINDOW_MIN};
+use crate::operation::{Kind, Operation, Param, RECORD_ID_BYTES_MAX};
 use crate::{Problem, ProblemKind};
 
 /// Most parameters of a request: as many records as may be asked for at once, and all others.
@@ -108,9 +110,8 @@ impl Query {
             Kind::Duration { default } if param.name == name => Some(default),
             _ => None,
         });
-        let read = duration(self.text(name).or(default).unwrap_or_default());
-        let window = read.map_err(|problem| Problem::parameter(name, format!("{name}: {problem}")))?;
-        Ok(i64::try_from(window.as_micros()).unwrap_or(i64::MAX))
+        let read = window_micros(self.text(name).or(default).unwrap_or_default());
+        read.map_err(|problem| Problem::parameter(name, format!("{name}: {problem}")))
     }
 
     /// The names of a list, each once, in the order given; its default where there is none.
@@ -202,13 +203,30 @@ impl Query {
         Ok(RecordQuery { tenant: self.tenant(), source: self.text("source").map(str::to_owned), table, record_id })
     }
 
-    /// What the question is about, as far as it names it: records, or a table.
-    pub(crate) fn subjects(&self, path: &str) -> Result<Vec<Subject>, Problem> {
-        let records = if self.operation.is_of_record() { vec![self.record(path)?] } else { self.records()? };
+    /// The records that the question names, in its path or its parameters.
+    pub(crate) fn named(&self, path: &str) -> Result<Vec<RecordQuery>, Problem> {
+        if self.operation.is_of_record() { Ok(vec![self.record(path)?]) } else { self.records() }
+    }
+
+    /// Do these grants let the question be asked? The trail refuses it otherwise; this says so before it is asked.
+    pub(crate) fn is_granted(&self, records: &[RecordQuery], grants: &Grants) -> bool {
+        let could_show = |source: Option<&str>, table: Option<&str>, id: Option<&[String]>| {
+            grants.could_show(&self.tenant(), source, table, id)
+        };
+        match records {
+            [] => could_show(self.text("source"), self.text("table"), None),
+            _ => records
+                .iter()
+                .all(|record| could_show(record.source.as_deref(), Some(&record.table), Some(&record.record_id))),
+        }
+    }
+
+    /// What the question is about, as far as it names it: these records, or a table.
+    pub(crate) fn subjects(&self, records: Vec<RecordQuery>) -> Vec<Subject> {
         let of = |record: RecordQuery| Subject { table: Some(record.table), record_id: record.record_id };
         let subjects: Vec<_> = records.into_iter().map(of).collect();
         let table = self.text("table").map(|table| Subject { table: Some(table.to_owned()), record_id: Vec::new() });
-        Ok(if subjects.is_empty() { table.into_iter().collect() } else { subjects })
+        if subjects.is_empty() { table.into_iter().collect() } else { subjects }
     }
 
     /// The names and values that were sent.
@@ -288,7 +306,7 @@ fn check(param: &Param, value: &str) -> Result<(), String> {
             Ok(count) if (min..=max).contains(&count) && value.bytes().all(|byte| byte.is_ascii_digit()) => Ok(()),
             _ => Err(format!("expected a whole number from {min} to {max}")),
         },
-        Kind::Duration { .. } => duration(value).map(drop),
+        Kind::Duration { .. } => window_micros(value).map(drop).map_err(|problem| problem.to_string()),
         Kind::Choice { names, .. } if names.contains(&value) => Ok(()),
         Kind::Choices { names, .. } if value.split(',').all(|item| names.contains(&item)) => Ok(()),
         Kind::Choice { names, .. } | Kind::Choices { names, .. } => Err(format!("expected {}", names.join(", "))),
@@ -304,23 +322,6 @@ fn time(text: &str) -> Result<Timestamp, String> {
          2026-01-09"
             .to_owned()
     })
-}
-
-/// A whole number and a unit.
-fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let unit_ms = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => 0,
-    };
-    let read = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_ms)).map(Duration::from_millis);
-    let fits = read.filter(|window| (WINDOW_MIN..=WINDOW_MAX).contains(window));
-    fits.ok_or_else(|| "expected a duration such as 500ms, 90s, 15m, 1h or 7d, at most 31d".to_owned())
 }
 
 /// The clock of this machine.

@@ -77,10 +77,11 @@ pub(crate) static DIFF: Operation = Operation {
     id: "diff",
     path: "/v1/records/{table}/{id}/diff",
     summary: "What changed between two moments",
-    description: "RFC 6902, from the state at `from` to the state at `to`; `to` may be the earlier one.",
+    description: "RFC 6902, from the state at `from` to the state at `to`. What changed and is redacted or unknown is named, without \
+                  its values.",
     params: &[SCOPE, BETWEEN],
     answer: Answer::Json("Patch"),
-    problems: OF_PATCH,
+    problems: OF_STATE,
 };
 
 pub(crate) async fn diff(call: Call) -> Result<Response, Problem> {

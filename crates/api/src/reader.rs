@@ -21,6 +21,8 @@ pub struct Asked<'r> {
     pub subjects: &'r [Subject],
     /// and the parameters of its query.
     pub parameters: &'r [(String, String)],
+    /// Is what it names granted to its reader? If not, it will be refused.
+    pub is_granted: bool,
     /// What came beside it.
     pub headers: &'r HeaderMap,
     /// Where it came from, as far as this machine knows: the last proxy, where there is one.

@@ -26,7 +26,7 @@ pub use store::{Arrival, Durable, Ledger, Lookup, Store, VERSIONS_MAX};
 pub use trail::{
     BurstRule, Bursts, Columns, Count, Counts, CursorError, Dimension, EntryView, Export, ExportError, ExportFormat,
     FeedChange, FeedItem, Filter, Flag, GapView, Grant, Grants, LIMIT_DEFAULT, LIMIT_MAX, Listing, OWN_SOURCE,
-    PERIOD_DEFAULT_MICROS, Page, ParseDimensionError, ParseExportFormatError, PatchView, Period, PositionView,
-    RECORDS_AT_ONCE_MAX, ROWS_EXAMINED_MAX, RecordQuery, RecordState, RecordStep, StateStep, StateView, Trail,
-    TrailError,
+    PERIOD_DEFAULT_MICROS, Page, ParseDimensionError, ParseExportFormatError, ParseWindowError, PatchView, Period,
+    PositionView, RECORDS_AT_ONCE_MAX, ROWS_EXAMINED_MAX, RecordQuery, RecordState, RecordStep, StateStep, StateView,
+    Trail, TrailError, window_micros,
 };

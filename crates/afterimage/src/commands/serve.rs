@@ -30,12 +30,20 @@ pub(super) async fn run(config: ServeConfig, stop: Stop) -> anyhow::Result<Outco
     let access = afterimage_access::Metrics::register(metrics.registry())?;
     let who = who(config.who, access.clone()).await?;
     let log = AccessLog::new(as_writer(&store), Arc::new(config.rules), config.writer, access);
+    let asked = log.clone();
     let router = router(Service {
         trail: Trail::new(Arc::clone(&store)),
         gate: Arc::new(Guard::new(who, log)),
         limits: config.limits,
         // A server that answers this is alive; a store that does not answer is no reason to restart it.
-        vitals: Vitals::new(|| Ok(()), move || seen.verdict()),
+        vitals: Vitals::new(
+            || Ok(()),
+            move || {
+                let takes_entries =
+                    || "store: takes no entries, and no question is answered that is not recorded".to_owned();
+                seen.verdict().and_then(|()| asked.takes_entries().then_some(()).ok_or_else(takes_entries))
+            },
+        ),
         metrics,
     })?;
     let server = Server::bind(config.listen)

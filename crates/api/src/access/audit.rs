@@ -38,6 +38,7 @@ pub(super) async fn record(log: &AccessLog, reader: &Reader, asked: &Asked<'_>) 
         subjects: asked.subjects,
         tenant: asked.tenant,
         parameters: asked.parameters,
+        is_granted: asked.is_granted,
         request_id: asked.request_id,
         ip: asked.peer,
         user_agent,

@@ -317,6 +317,22 @@ async fn who_looked_at_a_record_is_an_entry_that_auditors_find_and_readers_do_no
 }
 
 #[tokio::test]
+async fn what_was_refused_is_told_from_what_was_answered_by_every_route() {
+    let server = Server::new().await;
+    for (table, id, source) in [("t", "r", "s"), ("t", "r2", "elsewhere"), ("hidden", "r", "s")] {
+        for (_, url) in questions(&server.router, table, id, source).await {
+            for token in [&server.auditor, &server.reader, &server.subject, &server.elsewhere] {
+                let (status, _) = server.get(&url, Some(token)).await;
+                // The newest is the one that asks for it.
+                let asked = server.asked("/v1/changes?source=afterimage&limit=2").await;
+                let refused = asked[1]["context"].get("refused").is_some();
+                assert_eq!(refused, status == StatusCode::FORBIDDEN, "{url}: {}", asked[1]);
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_answered_that_cannot_be_recorded() {
     let server = Server::new().await;
     let is_down = Arc::new(AtomicBool::new(true));

@@ -36,6 +36,16 @@ async fn what_cannot_be_asked_is_named_with_what_to_do() {
         (history, "/v1/records/%FF/r/history", 400, "bad-parameter", "table", "UTF-8"),
         (history, "/v1/records/t/r/history?cursor=x", 400, "bad-cursor", "cursor", "start again"),
         (history, "/v1/records/t/nobody/history", 404, "no-such-record", "", "no entry"),
+        (history, "/v1/records/t/nobody/history?source=s", 404, "no-such-record", "", "no entry"),
+        ("/v1/gaps", "/v1/gaps?source=s&table=nothing", 404, "no-such-record", "", "no entry"),
+        (
+            "/v1/records/{table}/{id}/diff",
+            "/v1/records/t/r/diff?from=2026-01-02&to=2026-01-01",
+            400,
+            "bad-parameter",
+            "",
+            "swap the two",
+        ),
         (history, "/v1/records/t/both/history", 409, "several-sources", "source", "source="),
         (
             "/v1/records/{table}/{id}/diff",

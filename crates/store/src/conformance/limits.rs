@@ -75,9 +75,28 @@ pub async fn sources_are_listed_and_asked_for(suite: &Suite) {
     assert!(matches!(trail.state(&open(&told[0]), moment(9)).await, Err(TrailError::SeveralSources { .. })));
     let page = trail.history(&open(&told[4]), &Listing::default()).await.expect("a page");
     assert_eq!((ids(&page.items), page.items[0].source.as_str()), (vec!["5"], "alone"));
-    let nobody = RecordQuery { record_id: vec!["nobody".into()], ..open(&told[0]) };
-    assert!(matches!(trail.history(&nobody, &Listing::default()).await, Err(TrailError::NoSuchRecord)));
-    assert!(matches!(trail.state(&nobody, moment(9)).await, Err(TrailError::NoSuchRecord)));
+    // Whether or not a source is named: what nobody ever told of is not what was deleted, or has nothing in a period.
+    for source in [None, told[0].query().source, Some("unheard of".to_owned())] {
+        let nobody = RecordQuery { source, record_id: vec!["nobody".into()], ..told[0].query() };
+        let page = Listing::default();
+        assert!(matches!(trail.history(&nobody, &page).await, Err(TrailError::NoSuchRecord)), "{nobody:?}");
+        assert!(matches!(trail.states(&nobody, &page).await, Err(TrailError::NoSuchRecord)), "{nobody:?}");
+        assert!(matches!(trail.gaps(&nobody, &page).await, Err(TrailError::NoSuchRecord)), "{nobody:?}");
+        assert!(matches!(trail.state(&nobody, moment(9)).await, Err(TrailError::NoSuchRecord)), "{nobody:?}");
+        assert!(matches!(trail.diff(&nobody, moment(8), moment(9)).await, Err(TrailError::NoSuchRecord)), "{nobody:?}");
+        assert!(matches!(trail.revert(&nobody, moment(9)).await, Err(TrailError::NoSuchRecord)), "{nobody:?}");
+        let states = trail.states_at(&[nobody], moment(9)).await.expect("states");
+        assert!(states[0].state.is_none() && states[0].reason.is_some(), "{states:?}");
+        let (unheard, source) = ("unheard of", told[0].query().source);
+        let table = trail.table(&tenant, source.as_deref(), unheard).await;
+        assert!(matches!(table, Err(TrailError::NoSuchRecord)), "{table:?}");
+    }
+    let known = told[0].query();
+    assert_eq!(trail.state(&known, moment(-9)).await.expect("a state").exists, Some(false));
+    let later = Listing { from: Some(moment(1_000)), ..Listing::default() };
+    assert!(trail.history(&known, &later).await.expect("a page").items.is_empty());
+    assert!(trail.states(&known, &later).await.expect("a page").items.is_empty());
+    assert!(trail.gaps(&known, &later).await.expect("a page").items.is_empty());
 }
 
 /// Names that a store may read as something else: as a path, an operator, an end of text, a separator, an order.
@@ -136,7 +155,8 @@ pub async fn odd_names_come_back_as_they_were(suite: &Suite) {
     }
     // A tenant that looks like another one is another one.
     let twin = insert(&format!("{tenant} "), "id", 1);
-    assert!(suite.history(&twin.query()).await.is_empty());
+    let nobody = suite.trail().history(&twin.query(), &Listing::default()).await;
+    assert!(matches!(nobody, Err(TrailError::NoSuchRecord)), "{nobody:?}");
 }
 
 fn whole(limit: usize) -> RowRange {

@@ -125,16 +125,18 @@ fn check_view(view: &StateView, row: &Row, told: &Told, place: &str) {
 }
 
 /// A patch, carried out on the record as it really was, leaves it as it really was then, but for what it says it leaves
-/// out. It refuses only what it must.
+/// out. A diff names what changed and is hidden, and no more; a revert refuses because of it.
 pub async fn patches_lead_from_one_state_to_the_other(suite: &Suite) {
-    let (mut made, mut refused) = (0, 0);
+    let (mut made, mut refused, mut told) = (0, 0, 0);
     for (tenant, world, mut random) in worlds(suite, "patches").await {
         let trail = suite.trail();
         for (name, life) in RECORDS.iter().zip(&world.lives) {
             let query = query(&tenant, name);
             for _ in 0..40 {
-                let (from, to) = (random.i64(0..SECONDS), random.i64(0..SECONDS));
-                let answer = match random.bool() {
+                let (one, other) = (random.i64(0..SECONDS), random.i64(0..SECONDS));
+                let (from, to) = (one.min(other), one.max(other));
+                let is_diff = random.bool();
+                let answer = match is_diff {
                     true => trail.diff(&query, moment(from), moment(to)).await,
                     false => trail.revert(&query, moment(to)).await,
                 };
@@ -143,6 +145,9 @@ pub async fn patches_lead_from_one_state_to_the_other(suite: &Suite) {
                 match answer {
                     Ok(patch) => {
                         made += 1;
+                        let concealed = patch.redacted.len() + patch.unknown.len();
+                        told += usize::from(concealed > 0);
+                        assert!(is_diff || concealed == 0, "a revert that conceals: {place}");
                         // What happened past the audit nobody can patch; the gap question finds it.
                         let last = from.max(to);
                         if life.silent.iter().all(|silent| *silent > last) {
@@ -151,26 +156,33 @@ pub async fn patches_lead_from_one_state_to_the_other(suite: &Suite) {
                     }
                     Err(TrailError::PatchRefused { reason }) => {
                         refused += 1;
+                        assert!(!is_diff, "a diff tells what it can: {place}");
                         let named = ["`/pin`", "`/password`", "`/bio`"];
                         assert!(named.iter().any(|pointer| reason.contains(pointer)), "{place}");
                     }
                     Err(TrailError::StateUnknown { .. }) => {
                         assert!(!life.silent.is_empty(), "{place}");
                     }
+                    Err(TrailError::NoSuchRecord) => assert!(life.told.is_empty(), "{place}"),
                     Err(error) => panic!("{error}: {place}"),
                 }
-                if !must_refuse(life, from, to) && life.silent.is_empty() {
-                    let again = trail.diff(&query, moment(from), moment(to)).await;
-                    assert!(again.is_ok(), "{place}: {again:?}");
+                // A revert began now.
+                let (from, to) = (from.min(to), from.max(to));
+                if !must_conceal(life, from, to) && life.silent.is_empty() && !life.told.is_empty() {
+                    let again = trail.diff(&query, moment(from), moment(to)).await.expect(&place);
+                    assert!(again.redacted.is_empty() && again.unknown.is_empty(), "{place}: {again:?}");
                 }
+                let turned = trail.diff(&query, moment(to + 1), moment(from)).await;
+                assert!(matches!(turned, Err(TrailError::Question { .. })), "{place}: {turned:?}");
             }
         }
     }
-    assert!(made > 20 * suite.random_rounds && refused > suite.random_rounds, "{made} made, {refused} refused");
+    let counts = format!("{made} made, {told} of them told without their values, {refused} refused");
+    assert!([made / 20, refused, told].iter().all(|count| *count > suite.random_rounds), "{counts}");
 }
 
 /// Could the way from one time to the other lead over a value that the trail does not hold?
-fn must_refuse(life: &Life, from: i64, to: i64) -> bool {
+fn must_conceal(life: &Life, from: i64, to: i64) -> bool {
     if life.at(to).is_none() {
         return false;
     }
@@ -208,11 +220,12 @@ fn check_patch(patch: &PatchView, from: Option<&Row>, to: Option<&Row>, place: &
         assert!(is_same || !patch.left_out.iter().any(|left| left == pointer), "{pointer} did change: {place}");
     }
     let written = patch.patch.get();
-    for pointer in &patch.left_out {
+    let concealed = || patch.redacted.iter().chain(&patch.unknown);
+    for pointer in patch.left_out.iter().chain(concealed()) {
         assert!(!written.contains(&format!(r#""path":"{pointer}""#)), "{pointer} was to be left out: {place}");
     }
     let mut target: Value = serde_json::from_str(&to.json(false)).expect("JSON");
-    for pointer in patch.left_out.iter().chain(&patch.approximate) {
+    for pointer in patch.left_out.iter().chain(&patch.approximate).chain(concealed()) {
         for value in [&mut document, &mut target] {
             let (parent, name) = pointer.rsplit_once('/').expect("a pointer");
             if let Some(Value::Object(members)) = value.pointer_mut(parent) {

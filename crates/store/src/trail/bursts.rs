@@ -39,11 +39,40 @@ pub struct BurstRule {
     pub by: Vec<Dimension>,
 }
 
+/// Longest sliding window.
+const WINDOW_MICROS_MAX: i64 = 31 * 86_400 * 1_000_000;
+
+/// The text is no sliding window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a duration such as 500ms, 90s, 15m, 1h or 7d, at most 31d")]
+pub struct ParseWindowError;
+
+/// Reads [`BurstRule::window_micros`]: a whole number and a unit from ms to d.
+///
+/// # Errors
+/// When the text is none, or longer than windows may be.
+pub fn window_micros(text: &str) -> Result<i64, ParseWindowError> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let unit_micros = match unit {
+        "ms" => 1_000,
+        "s" => 1_000_000,
+        "m" => 60_000_000,
+        "h" => 3_600_000_000,
+        "d" => 86_400_000_000,
+        _ => return Err(ParseWindowError),
+    };
+    let micros = number.parse::<i64>().ok().and_then(|number| number.checked_mul(unit_micros));
+    micros.filter(|micros| (1..=WINDOW_MICROS_MAX).contains(micros)).ok_or(ParseWindowError)
+}
+
 impl BurstRule {
     fn check(&self) -> Result<(), TrailError> {
         check_dimensions(&self.by)?;
         let reason = if self.window_micros <= 0 {
             "the window must be longer than nothing, such as one hour".to_owned()
+        } else if self.window_micros > WINDOW_MICROS_MAX {
+            "the window is at most 31 days".to_owned()
         } else if self.by.iter().any(|by| matches!(by, Dimension::Hour | Dimension::Day)) {
             "bursts are runs in time already; leave out hour and day".to_owned()
         } else {

@@ -57,7 +57,7 @@ pub struct ExportError(String);
 /// It appends to a buffer of the caller, who empties it as it pleases: nothing but the item at hand is kept.
 ///
 /// CSV, so that a spreadsheet can open what anybody may have written into a record: a text that begins with `=`, `+`, `-`,
-/// `@`, tab, line break, `#` or `'` has a `'` put in front. Take one `'` away to have the text back. Numbers, and lists and
+/// `@` (or their full-width forms), tab, line break, `#` or `'` has a `'` put in front. Take one `'` away to have the text back. Numbers, and lists and
 /// objects as JSON, never begin so but for the sign of a number. Null and absent are an empty cell, an empty text is `""`.
 #[derive(Debug)]
 pub struct Export {
@@ -149,6 +149,10 @@ enum Cell<'v> {
     Json(&'v str),
 }
 
+/// What a spreadsheet may take for the beginning of a formula (OWASP, "CSV Injection"), our end, and the guard itself.
+const GUARDED: [char; 13] =
+    ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}', '\t', '\r', '\n', '#', '\''];
+
 /// One record of RFC 4180.
 fn record<'v>(cells: impl Iterator<Item = Cell<'v>>, out: &mut String) {
     for (index, cell) in cells.enumerate() {
@@ -161,9 +165,7 @@ fn record<'v>(cells: impl Iterator<Item = Cell<'v>>, out: &mut String) {
                 out.push_str("\"\"");
                 continue;
             }
-            Cell::Text(text) => {
-                (if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '#', '\'']) { "'" } else { "" }, text)
-            }
+            Cell::Text(text) => (if text.starts_with(GUARDED) { "'" } else { "" }, text),
             Cell::Json(text) => ("", text),
         };
         if text.contains(['"', ',', '\r', '\n']) {
@@ -231,7 +233,7 @@ mod tests {
 
     #[test]
     fn no_text_is_taken_for_a_formula_or_for_the_end() {
-        for text in ["=1+1", "+1", "-1", "@x", "\tx", "\r=x", "#end", "'x", "=HYPERLINK(\"x\",\"y\")"] {
+        for text in ["=1+1", "+1", "-1", "@x", "\tx", "\r=x", "#end", "'x", "=HYPERLINK(\"x\",\"y\")", "＝1"] {
             let line = written(ExportFormat::Csv, &[json!({"name":text})]);
             let cell = line.strip_prefix("name,n,list\r\n").unwrap().trim_start_matches('"');
             assert!(cell.starts_with('\''), "{line}");

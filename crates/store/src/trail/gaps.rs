@@ -56,12 +56,17 @@ impl Trail {
     /// a record that was there already. Of entries that tie, the order that leaves the fewest gaps is believed.
     ///
     /// # Errors
-    /// [`TrailError`]; an unknown record is one only where no source was named.
+    /// [`TrailError`]; [`TrailError::NoSuchRecord`] where nobody ever told of the record.
     pub async fn gaps(&self, query: &RecordQuery, listing: &Listing) -> Result<Page<GapView>, TrailError> {
         let filters = record_filters("gaps", query, listing);
         let cursor = listing.resume(filters)?;
         let record = self.resolve_paged(query, cursor.as_ref()).await?;
-        self.gaps_of(vec![Index::Record(record.clone())], &record, listing, cursor, filters).await
+        let is_first = cursor.is_none();
+        let page = self.gaps_of(vec![Index::Record(record.clone())], &record, listing, cursor, filters).await?;
+        if page.items.is_empty() && is_first {
+            self.known(&record).await?;
+        }
+        Ok(page)
     }
 
     /// The gaps of all records of a table whose entry behind the gap lies in the period; without a time the last 24 hours.

@@ -1,7 +1,7 @@
 use afterimage_event::RecordKey;
 
 use super::{OWN_SOURCE, RecordQuery, Trail, TrailError};
-use crate::TableKey;
+use crate::{Direction, Index, RowRange, TableKey};
 
 /// What somebody may see. Each part that is given narrows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +44,19 @@ impl Grants {
     #[must_use]
     pub fn allow(&self, record: &RecordKey) -> bool {
         self.0.iter().any(|grant| grant.covers(record))
+    }
+
+    /// Could a question that names these show anything? If not it is [`TrailError::NotGranted`], whatever the store holds; of a
+    /// question about several records, if one of them could not.
+    #[must_use]
+    pub fn could_show(
+        &self,
+        tenant: &str,
+        source: Option<&str>,
+        table: Option<&str>,
+        record_id: Option<&[String]>,
+    ) -> bool {
+        self.meet(&Named { tenant, source, table, record_id })
     }
 
     /// May all entries of this table be seen, whatever their record?
@@ -106,6 +119,14 @@ impl Trail {
         if self.grants.allow(record) { Ok(()) } else { Err(TrailError::NotGranted) }
     }
 
+    /// Fails where nobody ever told of this record: that is another answer than that it was deleted. Asked only where a
+    /// question found nothing, so it costs no other one a read.
+    pub(super) async fn known(&self, record: &RecordKey) -> Result<(), TrailError> {
+        let newest = RowRange { from: None, to: None, past: None, direction: Direction::Descending, limit: 1 };
+        let rows = self.store.rows(&Index::Record(record.clone()), &newest).await?;
+        if rows.is_empty() { Err(TrailError::NoSuchRecord) } else { Ok(()) }
+    }
+
     /// Fails when nothing of what is named could be seen. Where only part may be seen, the rows of the rest are left
     /// out: [`Grants::allow`].
     pub(super) fn may_see_some(&self, named: &Named<'_>) -> Result<(), TrailError> {
@@ -125,7 +146,9 @@ impl Trail {
     pub async fn table(&self, tenant: &str, source: Option<&str>, table: &str) -> Result<TableKey, TrailError> {
         if let Some(source) = source {
             let named = TableKey { tenant: tenant.to_owned(), source: source.to_owned(), table: table.to_owned() };
-            return self.may_see_some_of(&named).map(|()| named);
+            self.may_see_some_of(&named)?;
+            let is_known = self.store.tables(tenant).await?.contains(&named);
+            return if is_known { Ok(named) } else { Err(TrailError::NoSuchRecord) };
         }
         self.may_see_some(&Named { tenant, source: None, table: Some(table), record_id: None })?;
         let mut found = self.store.tables(tenant).await?;
@@ -138,7 +161,7 @@ impl Trail {
     }
 
     /// The record, with its source found where the question leaves it open: among those that this reader may see, and
-    /// never [`OWN_SOURCE`].
+    /// never [`OWN_SOURCE`]. One whose source is named need not exist: see [`Trail::known`].
     pub(super) async fn resolve(&self, query: &RecordQuery) -> Result<RecordKey, TrailError> {
         let RecordQuery { tenant, source, table, record_id } = query;
         let record = |source: String| RecordKey {
@@ -254,7 +277,9 @@ mod tests {
         for query in [query("acme", Some("s"), "users", "1"), query("acme", None, "users", "1")] {
             assert_eq!(reader.history(&query, &Listing::default()).await.unwrap().items.len(), 1);
         }
-        assert!(reader.history(&query("acme", Some("x"), "orders", "2"), &Listing::default()).await.is_ok());
+        // Granted, and not there.
+        let absent = reader.history(&query("acme", Some("x"), "orders", "2"), &Listing::default()).await;
+        assert!(matches!(absent, Err(TrailError::NoSuchRecord)));
         let nobody = trail.for_reader(Grants::default());
         let answer = nobody.state(&query("acme", Some("s"), "users", "1"), moment(9)).await;
         assert!(matches!(answer, Err(TrailError::NotGranted)));

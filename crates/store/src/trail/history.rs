@@ -52,17 +52,20 @@ impl Trail {
     /// meanwhile.
     ///
     /// # Errors
-    /// [`TrailError`]; an unknown record is one only where no source was named.
+    /// [`TrailError`]; [`TrailError::NoSuchRecord`] where nobody ever told of the record.
     pub async fn history(&self, query: &RecordQuery, listing: &Listing) -> Result<Page<EntryView>, TrailError> {
         let Period { from, to } = listing.check()?;
         let filters = history_filters(query, listing);
         let cursor = listing.resume(filters)?;
         let record = self.resolve_paged(query, cursor.as_ref()).await?;
-        let started_at = cursor.as_ref().map(|cursor| cursor.started_at);
+        let (started_at, is_first) = (cursor.as_ref().map(|cursor| cursor.started_at), cursor.is_none());
         let past = cursor.map(|cursor| cursor.past);
         let range = RowRange { from, to, past, direction: listing.order, limit: listing.limit + 1 };
         let mut walk = Walk::new(self, &record, range).started_at(started_at);
         let leg = walk.leg(listing.limit).await?;
+        if leg.entries.is_empty() && is_first {
+            self.known(&record).await?;
+        }
         let next = leg.past.map(|past| resumed(&record, walk.began(), past).encode(filters));
         Ok(Page { items: self.views(&leg.entries, true).await?, next })
     }

@@ -33,7 +33,7 @@ mod states;
 mod walk;
 
 pub use answer::{EntryView, Flag, Page, PositionView, StateView};
-pub use bursts::{BurstRule, Bursts};
+pub use bursts::{BurstRule, Bursts, ParseWindowError, window_micros};
 pub use columns::Columns;
 pub use counts::{Count, Counts};
 pub use cursor::CursorError;

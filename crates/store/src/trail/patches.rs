@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::answer::{read, shown};
 use super::state::unknown;
 use super::walk::expired;
-use super::{Flag, ROWS_EXAMINED_MAX, RecordQuery, StateView, Trail, TrailError};
+use super::{Flag, Period, ROWS_EXAMINED_MAX, RecordQuery, StateView, Trail, TrailError};
 use crate::{Direction, Index, IndexRow, RowRange, StoreError};
 
 /// What turns the record of one time into that of another.
@@ -30,6 +30,11 @@ pub struct PatchView {
     /// RFC 6902, a JSON array. That of a revert has `test` operations in front, one for each value that goes: it fails
     /// on a record where one of them is another by now.
     pub patch: Box<RawValue>,
+    /// Of a diff: pointers to values that changed, or may have, and that rules took out or made unreadable. The patch says
+    /// nothing of them, but where it writes a whole that one lies in: there it is as a state shows it. A revert refuses instead.
+    pub redacted: Vec<String>,
+    /// The same of values that the capture could not see.
+    pub unknown: Vec<String>,
     /// Pointers to values that may well differ and that the patch leaves as they are: what may be out of date (quiet
     /// fields), what is redacted or unknown and was not seen to change.
     pub left_out: Vec<String>,
@@ -60,13 +65,15 @@ const ROWS_AT_ONCE: usize = 1000;
 const CONTENTS_AT_ONCE: usize = 32;
 
 impl Trail {
-    /// What changed between two times: RFC 6902 from the state at `from` to the state at `to`, whichever is the earlier.
+    /// What changed between two times: RFC 6902 from the state at `from` to the state at `to`.
     ///
-    /// Arrays that differ are replaced as a whole. What rules ignore is in no state, so a patch knows nothing of it.
+    /// Arrays that differ are replaced as a whole. What rules ignore is in no state, so a patch knows nothing of it. Values that
+    /// are redacted or unknown are named where they changed, or may have.
     ///
     /// # Errors
-    /// [`TrailError::PatchRefused`] where it would touch what is redacted or unknown; other [`TrailError`]s.
+    /// [`TrailError::Question`] where `from` is after `to`; other [`TrailError`]s.
     pub async fn diff(&self, query: &RecordQuery, from: Timestamp, to: Timestamp) -> Result<PatchView, TrailError> {
+        Period { from: Some(from), to: Some(to) }.check()?;
         self.patch_between(query, from, to, Guard::Nothing).await
     }
 
@@ -96,6 +103,8 @@ impl Trail {
             to,
             record: RecordStep::None,
             patch: operations(Vec::new())?,
+            redacted: Vec::new(),
+            unknown: Vec::new(),
             left_out: Vec::new(),
             approximate: Vec::new(),
             flags: before.flags.clone(),
@@ -115,15 +124,15 @@ impl Trail {
             }
             (false, true) => {
                 view.record = RecordStep::Create;
-                refuse_unless_none(hidden(&after).iter())?;
+                view.conceal(hidden(&after), [&before, &after], guard)?;
                 let value = patch::to_value(image(&after)?);
                 view.patch = operations(vec![PatchOperation::Add(AddOperation { path: PointerBuf::new(), value })])?;
                 view.approximate = after.approximate;
             }
             (true, true) => {
                 let hidden: BTreeSet<Pointer> = hidden(&before).union(&hidden(&after)).cloned().collect();
-                refuse_unless_none(self.touched(&record, from, to, &hidden, [&before, &after]).await?.iter())?;
-                between(&mut view, &before, &after, hidden, guard)?;
+                let touched = self.touched(&record, &view, &hidden, [&before, &after], guard).await?;
+                between(&mut view, &before, &after, hidden, touched, guard)?;
             }
         }
         Ok(view)
@@ -133,10 +142,10 @@ impl Trail {
     async fn touched(
         &self,
         record: &RecordKey,
-        from: Timestamp,
-        to: Timestamp,
+        between: &PatchView,
         hidden: &BTreeSet<Pointer>,
         states: [&StateView; 2],
+        guard: Guard,
     ) -> Result<BTreeSet<Pointer>, TrailError> {
         // Keyed digests of values show whether these differ.
         let shows = |state: &StateView, place: &Pointer| {
@@ -145,7 +154,7 @@ impl Trail {
         let mut open = hidden.clone();
         open.retain(|place| !states.iter().all(|state| shows(state, place)));
         let mut touched = BTreeSet::new();
-        let (earlier, later) = (from.min(to), from.max(to));
+        let (earlier, later) = (between.from.min(between.to), between.from.max(between.to));
         let mut range = RowRange {
             from: Some(earlier.saturating_add_micros(1)),
             to: Some(later.saturating_add_micros(1)),
@@ -157,6 +166,10 @@ impl Trail {
         while !open.is_empty() && earlier < later {
             let rows = self.store.rows(&Index::Record(record.clone()), &range).await?;
             examined += rows.len();
+            if examined > ROWS_EXAMINED_MAX && guard == Guard::Nothing {
+                touched.append(&mut open);
+                break;
+            }
             if examined > ROWS_EXAMINED_MAX {
                 return Err(TrailError::PatchRefused {
                     reason: format!(
@@ -213,27 +226,46 @@ fn may_touch(row: &IndexRow, places: &BTreeSet<Pointer>) -> bool {
     }
 }
 
+impl PatchView {
+    /// Names the values that changed, or may have, and that no state shows; what is to be carried out refuses.
+    fn conceal(&mut self, touched: BTreeSet<Pointer>, states: [&StateView; 2], guard: Guard) -> Result<(), TrailError> {
+        if guard == Guard::Tests {
+            return refuse_unless_none(touched.iter());
+        }
+        let (redacted, unknown): (BTreeSet<Pointer>, _) = {
+            let redacted = pointers(states.iter().flat_map(|state| &state.redacted));
+            touched.into_iter().partition(|place| redacted.contains(place))
+        };
+        self.redacted = redacted.iter().map(ToString::to_string).collect();
+        self.unknown = unknown.iter().map(ToString::to_string).collect();
+        Ok(())
+    }
+}
+
 /// The patch from one image to another, without what may not be written.
 fn between(
     view: &mut PatchView,
     before: &StateView,
     after: &StateView,
-    mut left_out: BTreeSet<Pointer>,
+    hidden: BTreeSet<Pointer>,
+    mut touched: BTreeSet<Pointer>,
     guard: Guard,
 ) -> Result<(), TrailError> {
     let (old, new) = (image(before)?, image(after)?);
     let changes = compare(old.as_str(), new.as_str(), &Arrays::atomic())
         .map_err(|error| TrailError::Store(StoreError::Damaged { reason: error.to_string() }))?;
-    let touched = left_out.iter().filter(|place| changes.iter().any(|change| overlap(&change.path, place)));
-    refuse_unless_none(touched)?;
+    touched.extend(hidden.iter().filter(|place| changes.iter().any(|change| overlap(&change.path, place))).cloned());
+    let mut left_out: BTreeSet<Pointer> = hidden.difference(&touched).cloned().collect();
+    view.conceal(touched.clone(), [before, after], guard)?;
 
     let approximate = pointers(before.approximate.iter().chain(&after.approximate));
     let written = |change: &Change<'_>, place: &Pointer| place != &change.path && place.is_within(&change.path);
     let mut kept: Vec<Change<'_>> = changes;
     kept.retain(|change| {
+        let is_hidden = touched.iter().any(|place| change.path.is_within(place));
         let is_quiet = approximate.iter().any(|place| change.path.is_within(place));
         let holds_quiet = approximate.iter().any(|place| written(change, place));
-        !(is_quiet || holds_quiet && same_without(change, &approximate))
+        !(is_hidden || is_quiet || holds_quiet && same_without(change, &approximate))
     });
     let (written, quiet): (BTreeSet<Pointer>, _) =
         approximate.into_iter().partition(|place| kept.iter().any(|change| written(change, place)));

@@ -23,7 +23,7 @@ impl Trail {
     /// `truncated`. Where the table keeps images of only some entries, the state is folded from the nearest older image.
     ///
     /// # Errors
-    /// [`TrailError::StateUnknown`] when the record existed but the trail does not hold what it looked like, and says
+    /// [`TrailError::NoSuchRecord`] when nobody ever told of it; [`TrailError::StateUnknown`] when the record existed but the trail does not hold what it looked like, and says
     /// why; other [`TrailError`]s.
     pub async fn state(&self, query: &RecordQuery, at: Timestamp) -> Result<StateView, TrailError> {
         let record = self.resolve(query).await?;
@@ -41,6 +41,7 @@ impl Trail {
             last.as_ref().is_none_or(|last| last.row.op != Op::Delete && order(last) < order(truncate))
         });
         let Some(last) = last else {
+            self.known(&record).await?;
             return match truncated {
                 Some(truncate) => Ok(StateView {
                     exists: Some(false),

@@ -61,17 +61,20 @@ impl Trail {
     /// what its entries hold, whichever way round, and at most one run back to an older image.
     ///
     /// # Errors
-    /// [`TrailError`]; an unknown record is one only where no source was named.
+    /// [`TrailError`]; [`TrailError::NoSuchRecord`] where nobody ever told of the record.
     pub async fn states(&self, query: &RecordQuery, listing: &Listing) -> Result<Page<StateStep>, TrailError> {
         listing.check()?;
         let filters = record_filters("states", query, listing);
         let cursor = listing.resume(filters)?;
         let record = self.resolve_paged(query, cursor.as_ref()).await?;
-        let started_at = cursor.as_ref().map(|cursor| cursor.started_at);
+        let (started_at, is_first) = (cursor.as_ref().map(|cursor| cursor.started_at), cursor.is_none());
         let past = cursor.map(|cursor| cursor.past);
 
         let stretch = self.stretch(&record, listing, past, started_at).await?;
         let (mut steps, cut_at) = self.steps(&record, listing, &stretch, started_at).await?;
+        if steps.is_empty() && is_first {
+            self.known(&record).await?;
+        }
         if listing.order == Direction::Descending {
             steps.make_contiguous().reverse();
         }
