@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use afterimage_event::{RecordKey, Timestamp};
 use afterimage_store::{ContentRow, Digest, Direction, Identity, Index, IndexRow, RowRange, StoreError, TableKey};
 use futures_util::future::try_join_all;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use scylla::client::session::Session;
 use scylla::deserialize::row::DeserializeRow;
 use scylla::response::{PagingState, PagingStateResponse};
@@ -153,11 +154,8 @@ impl<'a> Reader<'a> {
         source: &str,
         event_ids: &[String],
     ) -> Result<Vec<Vec<ContentRow>>, StoreError> {
-        let mut contents = Vec::with_capacity(event_ids.len());
-        for some in event_ids.chunks(CONTENTS_AT_ONCE) {
-            contents.extend(try_join_all(some.iter().map(|id| self.contents_of(tenant, source, id))).await?);
-        }
-        Ok(contents)
+        let reads: Vec<_> = event_ids.iter().map(|id| self.contents_of(tenant, source, id)).collect();
+        stream::iter(reads).buffered(CONTENTS_AT_ONCE).try_collect().await
     }
 
     async fn contents_of(self, tenant: &str, source: &str, event_id: &str) -> Result<Vec<ContentRow>, StoreError> {
@@ -172,11 +170,8 @@ impl<'a> Reader<'a> {
         source: &str,
         event_ids: &[String],
     ) -> Result<Vec<Vec<Identity>>, StoreError> {
-        let mut versions = Vec::with_capacity(event_ids.len());
-        for some in event_ids.chunks(VERSIONS_AT_ONCE) {
-            versions.extend(try_join_all(some.iter().map(|id| self.versions_of(tenant, source, id))).await?);
-        }
-        Ok(versions)
+        let reads: Vec<_> = event_ids.iter().map(|id| self.versions_of(tenant, source, id)).collect();
+        stream::iter(reads).buffered(VERSIONS_AT_ONCE).try_collect().await
     }
 
     async fn versions_of(self, tenant: &str, source: &str, event_id: &str) -> Result<Vec<Identity>, StoreError> {

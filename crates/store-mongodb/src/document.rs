@@ -176,7 +176,7 @@ fn push_ours(entry: &Entry, arrival: &Arrival, out: &mut Writer) {
     out.text(RECORD, &names::record(&entry.record.record_id));
     out.text(ORDER, &names::order(&entry.order_key()));
     out.texts(WHAT, terms::what(entry).iter().map(String::as_str));
-    let by = terms::by(&entry.provenance);
+    let by = terms::by(entry);
     if !by.is_empty() {
         out.texts(BY, by.iter().map(String::as_str));
     }

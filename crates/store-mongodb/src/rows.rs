@@ -13,10 +13,12 @@ use crate::terms;
 pub(crate) fn index_row(document: &RawDocument) -> Result<IndexRow, StoreError> {
     let fields = Fields(document);
     let row = || {
+        let source = fields.text("source")?;
         Some(IndexRow {
+            provenance: fields.optional(BY, |value| terms::provenance(&texts(value)?, &source))?.unwrap_or_default(),
             record: RecordKey {
                 tenant: fields.text("tenant")?,
-                source: fields.text("source")?,
+                source,
                 table: fields.text("table")?,
                 record_id: fields.texts("record_id")?,
             },
@@ -30,7 +32,6 @@ pub(crate) fn index_row(document: &RawDocument) -> Result<IndexRow, StoreError> 
             changed: fields.texts("changed")?,
             before_digest: fields.digest("before_digest")?,
             after_digest: fields.digest("after_digest")?,
-            provenance: fields.optional(BY, |value| terms::provenance(&texts(value)?))?.unwrap_or_default(),
             expires_at: fields.optional("expires_at", |value| decode::text(value)?.parse().ok())?,
         })
     };

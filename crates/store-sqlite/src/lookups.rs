@@ -72,7 +72,7 @@ impl<'c> Lookups<'c> {
             None => self.insert_name(&op_code(entry.op), key, numbers, id)?,
         }
         for facet in Facet::ALL {
-            for term in entry.provenance.terms(facet) {
+            for term in entry.terms(facet) {
                 self.by_facet.execute(params![
                     numbers.tenant,
                     facet_code(facet),

@@ -7,9 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use afterimage_event::Op;
+use afterimage_event::{Actor, Op};
 use afterimage_store::conformance::{Telling, moment};
-use afterimage_store::{AppendError, Arrival, Direction, Index, Lookup, RowRange, Store, StoreError};
+use afterimage_store::{
+    AppendError, Arrival, Direction, Filter, Index, Listing, Lookup, OWN_SOURCE, RowRange, Store, StoreError, Trail,
+};
 use afterimage_store_sqlite::{Options, SCHEMA_VERSION, SqliteStore};
 
 fn telling(n: usize) -> Telling {
@@ -165,4 +167,38 @@ async fn a_file_that_is_something_else_is_left_alone() {
     assert!(SqliteStore::open(&path, &Options::default()).is_err());
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
     assert!(SqliteStore::open(folder.path().join("no/such/folder/trail.db"), &Options::default()).is_err());
+}
+
+/// The first releases found who asked what under the same terms as who did what.
+#[tokio::test(flavor = "multi_thread")]
+async fn access_entries_of_an_older_file_are_found_and_stay_out_of_other_questions() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trail.db");
+    let store = Arc::new(migrated(&path).await);
+    let actor = || Actor { id: Some("42".into()), ..Actor::default() };
+    let told = |id: &str, source: &str| Telling::new("t", id, Op::Access, 1).source(source).actor(actor()).entry();
+    let arrival = Arrival { worker: "w".into(), at: moment(2) };
+    let asked: Vec<_> = ["old", "older"].iter().map(|id| told(id, OWN_SOURCE)).collect();
+    assert!(store.append(&asked, &arrival).await.iter().all(Result::is_ok));
+    let other = rusqlite::Connection::open(&path).unwrap();
+    let changed = other.execute("UPDATE entry_by_facet SET term = '42' WHERE term = 'afterimage:42'", []).unwrap();
+    assert_eq!(changed, 2);
+    let new = [told("did", "s"), told("new", OWN_SOURCE)];
+    assert!(store.append(&new, &arrival).await.iter().all(Result::is_ok));
+
+    let trail = Trail::new(store as Arc<dyn Lookup>);
+    let found = async |source: Option<&str>| {
+        let source = source.map(str::to_owned);
+        let filter = Filter { tenant: "t".into(), source, actor: Some("42".into()), ..Filter::default() };
+        let listing = Listing { from: Some(moment(0)), limit: 2, ..Listing::default() };
+        let mut page = trail.changes(&filter, &listing).await.unwrap();
+        let mut ids: Vec<String> = page.items.iter().map(|item| item.id.clone()).collect();
+        while let Some(cursor) = page.next {
+            page = trail.changes(&filter, &Listing { cursor: Some(cursor), ..listing.clone() }).await.unwrap();
+            ids.extend(page.items.iter().map(|item| item.id.clone()));
+        }
+        ids
+    };
+    assert_eq!(found(None).await, ["did"]);
+    assert_eq!(found(Some(OWN_SOURCE)).await, ["older", "old", "new"]);
 }

@@ -17,7 +17,7 @@ mod trail;
 
 pub use entry::{Digest, Entry, Identity, OrderKey, ParseDigestError, version_order};
 pub use error::{AppendError, StoreError};
-pub use index::{FIELDS_INDEXED_MAX, Facet, Index, Provenance, TERM_BYTES_MAX, term};
+pub use index::{FIELDS_INDEXED_MAX, Facet, Index, OWN_TERM, Provenance, TERM_BYTES_MAX, term};
 pub use keep::{Kept, keep};
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;

@@ -7,8 +7,8 @@ use super::limits::ODD_NAMES;
 use super::order::{expected_rows, table_of};
 use super::{DIRECTIONS, Suite, Telling, moment};
 use crate::{
-    Direction, Entry, FIELDS_INDEXED_MAX, Facet, Identity, Index, IndexRow, RowRange, TERM_BYTES_MAX, TableKey,
-    VERSIONS_MAX,
+    Direction, Entry, FIELDS_INDEXED_MAX, Facet, Identity, Index, IndexRow, OWN_SOURCE, OWN_TERM, RowRange,
+    TERM_BYTES_MAX, TableKey, VERSIONS_MAX,
 };
 
 /// An update of the names `a` and `b`, with a term in every facet.
@@ -247,10 +247,16 @@ pub async fn each_version_has_a_row_in_its_indexes(suite: &Suite) {
         update(&tenant, "e", 1).data(7),
         update(&tenant, "e", 1).revision(1).changed_names(["b", "c"]).actor(person("43", "")),
         update(&tenant, "e", 2).revision(2).published(3).transaction("other"),
+        // Who asked what does not stand among what somebody did.
+        update(&tenant, "own", 3).source(OWN_SOURCE),
+        update(&tenant, "own-like", 4).actor(person(&format!("{OWN_TERM}42"), "")),
     ];
     let all = entries(&told);
     suite.tell(&all).await;
     suite.tell(&all).await;
+    let by_actor = Index::Facet { tenant: tenant.clone(), facet: Facet::Actor, term: "42".to_owned() };
+    let found = suite.rows(&by_actor, &whole(Direction::Ascending)).await;
+    assert!(!found.is_empty() && found.iter().all(|row| row.record.source != OWN_SOURCE), "{found:?}");
     suite.assert_indexes(&all).await;
 }
 

@@ -4,7 +4,7 @@ use afterimage_event::{Op, RecordKey};
 
 use super::grants::Named;
 use super::{Filter, Grants, OWN_SOURCE, Trail, TrailError};
-use crate::{Facet, Index, IndexRow, TableKey, term};
+use crate::{Facet, Index, IndexRow, OWN_TERM, TableKey, term};
 
 /// Most indexes one question walks: each costs a read.
 pub(super) const INDEXES_MAX: usize = 2_000;
@@ -126,7 +126,11 @@ impl Trail {
             filter.facet(facet).filter(|_| suits).map(|wanted| (facet, wanted.clone()))
         });
         let indexes = match narrowest {
-            Some((facet, term)) => vec![Index::Facet { tenant: filter.tenant.clone(), facet, term }],
+            Some((facet, term)) => {
+                let own = (filter.source.as_deref() == Some(OWN_SOURCE)).then(|| format!("{OWN_TERM}{term}"));
+                let index = |term| Index::Facet { tenant: filter.tenant.clone(), facet, term };
+                own.into_iter().chain([term]).map(index).collect()
+            }
             None => self.indexes_of_tables(&filter).await?,
         };
         Ok(Selection { indexes, wanted: Some(Wanted { filter, grants: self.grants.clone() }) })
