@@ -181,8 +181,13 @@ pub(crate) struct Measured {
     pub(crate) read: Read,
 }
 
-/// Asks every question so many times.
-pub(crate) async fn ask_all(store: Arc<Metered>, history: &History, times: usize) -> anyhow::Result<Vec<Measured>> {
+/// Asks every question whose name has this text so many times.
+pub(crate) async fn ask_all(
+    store: Arc<Metered>,
+    history: &History,
+    times: usize,
+    only: &str,
+) -> anyhow::Result<Vec<Measured>> {
     let end = moment(history.len());
     let mut asker = Asker {
         trail: Trail::with_clock(Arc::clone(&store) as Arc<_>, move || end),
@@ -193,7 +198,7 @@ pub(crate) async fn ask_all(store: Arc<Metered>, history: &History, times: usize
     };
     asker.deep = asker.deep_cursors().await?;
     let mut all = Vec::new();
-    for question in QUESTIONS {
+    for question in QUESTIONS.into_iter().filter(|question| question.said().contains(only)) {
         // What is asked first opens files and connections.
         for _ in 0..10 {
             asker.ask(question).await.with_context(|| question.said())?;

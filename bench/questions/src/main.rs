@@ -60,6 +60,9 @@ struct Asking {
     /// How often to ask each question.
     #[arg(long, global = true, default_value_t = 200)]
     times: usize,
+    /// Only the questions whose name has this text: for a profiler.
+    #[arg(long, global = true, default_value = "")]
+    only: String,
     /// Equal seeds give equal trails and questions.
     #[arg(long, global = true, default_value_t = 1)]
     seed: u64,
@@ -126,8 +129,13 @@ async fn run(opened: &Opened, asking: &Asking) -> anyhow::Result<()> {
             false => Filled::default(),
         };
         let before = report::load_average();
-        let measured =
-            ask::ask_all(Arc::new(Metered::new(Arc::clone(store), teller.clone())), &history, asking.times).await?;
+        let measured = ask::ask_all(
+            Arc::new(Metered::new(Arc::clone(store), teller.clone())),
+            &history,
+            asking.times,
+            &asking.only,
+        )
+        .await?;
         rounds.push(Round {
             entries: history.len(),
             filled,
