@@ -59,6 +59,9 @@ fn live(config: Config) -> anyhow::Result<commands::Outcome> {
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
     let global = &config.global;
     init_logs(global.log_format, &global.log_level.clone().unwrap_or_else(|| default_filter(&config.task)))?;
+    for note in &config.notes {
+        output::warn(note);
+    }
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }

@@ -27,6 +27,12 @@ pub(crate) fn complain(problem: impl std::fmt::Display) {
     eprintln!("error: {problem}");
 }
 
+/// Says on standard error what is no part of the answer, so that a pipe gets the answer alone.
+#[expect(clippy::print_stderr, reason = "the one place that speaks to the person at the terminal")]
+pub(crate) fn note(what: impl std::fmt::Display) {
+    eprintln!("{what}");
+}
+
 /// Says in one line on standard error what somebody should know who reads the answer.
 #[expect(clippy::print_stderr, reason = "the one place that speaks to the person at the terminal")]
 pub(crate) fn warn(what: impl std::fmt::Display) {

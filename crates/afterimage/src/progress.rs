@@ -15,7 +15,9 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        Self { is_shown: std::io::stderr().is_terminal(), told_at: Instant::now(), has_told: false }
+        // A line that goes away takes a terminal that can take one back.
+        let can_erase = std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        Self { is_shown: std::io::stderr().is_terminal() && can_erase, told_at: Instant::now(), has_told: false }
     }
 
     /// Says it, unless it was said just now.

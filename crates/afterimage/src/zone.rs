@@ -15,8 +15,15 @@ impl Zone {
     }
 
     /// The zone of this machine: `TZ`, else `/etc/localtime`; UTC where neither says one.
-    pub(crate) fn local() -> Self {
-        Self(TimeZone::try_system().unwrap_or(TimeZone::UTC))
+    ///
+    /// Beside it what is wrong, where `TZ` says one that is not known here: who reads times must know that they are UTC.
+    pub(crate) fn local() -> (Self, Option<String>) {
+        let said = std::env::var_os("TZ").filter(|name| !name.is_empty());
+        match (TimeZone::try_system(), said) {
+            (Ok(zone), _) if !zone.is_unknown() => (Self(zone), None),
+            (_, Some(name)) => (Self::utc(), Some(unknown(&name.to_string_lossy()))),
+            _ => (Self::utc(), None),
+        }
     }
 
     /// This zone by its name in the IANA database.
@@ -39,12 +46,13 @@ impl Zone {
     }
 
     /// A moment, to the millisecond where it has no finer digits: what is shown can be given back as `--at` and means the
-    /// same moment. `Z` or the offset from UTC stands behind it.
+    /// same moment. Behind it stands the offset from UTC, `Z` where there is none.
     pub(crate) fn show(&self, moment: Timestamp) -> String {
         let Ok(exact) = jiff::Timestamp::from_microsecond(moment.as_micros()) else { return moment.to_string() };
         let digits = if moment.as_micros() % 1_000 == 0 { "%.3f" } else { "%.6f" };
-        let offset = if self.0 == TimeZone::UTC { "Z" } else { "%:z" };
-        exact.to_zoned(self.0.clone()).strftime(&format!("%Y-%m-%d %H:%M:%S{digits}{offset}")).to_string()
+        let local = exact.to_zoned(self.0.clone());
+        let offset = if local.offset().is_zero() { "Z" } else { "%:z" };
+        local.strftime(&format!("%Y-%m-%d %H:%M:%S{digits}{offset}")).to_string()
     }
 
     /// [`Self::show`] of a time as answers bear it; what is none is shown as it is.
@@ -53,9 +61,21 @@ impl Zone {
     }
 }
 
+fn unknown(name: &str) -> String {
+    format!("TZ: no time zone {name:?} is known on this machine; times are UTC")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_zone_without_an_offset_is_shown_as_utc_is() {
+        let london = Zone::named("Europe/London");
+        assert_eq!(london.show_text("2026-01-09T10:00:05.120000Z"), "2026-01-09 10:00:05.120Z");
+        assert_eq!(london.show_text("2026-07-09T10:00:05.120000Z"), "2026-07-09 11:00:05.120+01:00");
+        assert_eq!(Zone::named("UTC").show_text("2026-01-09T10:00:05.120000Z"), "2026-01-09 10:00:05.120Z");
+    }
 
     #[test]
     fn a_time_is_shown_with_its_offset_and_means_the_same_when_read_back() {

@@ -97,7 +97,7 @@ fn a_bad_line_is_told_with_its_number_and_stops_nothing_unless_it_must() {
         ],
     );
     let strict = run(folder.path(), &["replay", "events.ndjson", "--strict"]);
-    assert_eq!(strict.code, 1);
+    assert_eq!(strict.code, 6);
     assert!(strict.stderr.contains("line 1 was refused"), "{}", strict.stderr);
     let report = replay(folder.path(), &[], 6);
     assert_eq!((&report["stored"], &report["refused"]), (&json!(2), &json!(3)));

@@ -2,6 +2,7 @@
 
 mod direct;
 mod error;
+mod hint;
 mod place;
 mod remote;
 
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 pub(crate) use error::AskError;
+pub(crate) use hint::of_nothing;
 
 use crate::config::Whom;
 use afterimage_event::RecordId;

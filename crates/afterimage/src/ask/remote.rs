@@ -1,5 +1,6 @@
 //! The query API, asked over HTTP.
 
+use std::io;
 use std::time::Duration;
 
 use afterimage_store::ExportFormat;
@@ -11,6 +12,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 use serde::Deserialize;
 use tokio::time::timeout;
 
@@ -49,12 +51,17 @@ struct Problem {
 
 impl Remote {
     pub(super) fn new(config: &ApiConfig) -> anyhow::Result<Self> {
-        let connector = HttpsConnectorBuilder::new()
-            .with_native_roots()
-            .context("the authorities of this machine cannot be read; SSL_CERT_FILE can name them")?
-            .https_or_http()
-            .enable_http1()
-            .build();
+        let builder = HttpsConnectorBuilder::new();
+        let trusting = |authorities| ClientConfig::builder().with_root_certificates(authorities).with_no_client_auth();
+        let builder = match &config.authorities {
+            Some(authorities) => builder.with_tls_config(trusting(authorities.clone())),
+            // A machine that knows no authorities can ask without TLS.
+            None if config.url.starts_with("http://") => builder.with_tls_config(trusting(RootCertStore::empty())),
+            None => builder
+                .with_native_roots()
+                .context("the authorities of this machine cannot be read; --ca-file or SSL_CERT_FILE can name them")?,
+        };
+        let connector = builder.https_or_http().enable_http1().build();
         let authorization = config.token.as_ref().map(|token| HeaderValue::try_from(format!("Bearer {token}")));
         let mut authorization = authorization.transpose().context("the token")?;
         if let Some(value) = &mut authorization {
@@ -123,14 +130,36 @@ impl Remote {
         AskError::Failed(format!("{} does not answer within {} s", self.url, PATIENCE.as_secs()))
     }
 
-    fn broken(&self, error: &dyn std::error::Error) -> AskError {
+    fn broken(&self, error: &(dyn std::error::Error + 'static)) -> AskError {
         // The first that says why is the last of the chain.
         let mut cause = error;
-        while let Some(source) = cause.source() {
-            cause = source;
+        loop {
+            if let Some(problem) = certificate_problem(cause) {
+                return AskError::Failed(format!("{}: {problem}", self.url));
+            }
+            match cause.source() {
+                Some(source) => cause = source,
+                None => return AskError::Failed(format!("{}: {cause}", self.url)),
+            }
         }
-        AskError::Failed(format!("{}: {cause}", self.url))
     }
+}
+
+/// What is wrong with the certificate that the other side showed.
+fn certificate_problem(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    // The connection's errors hold that of TLS inside of each other, not as their source.
+    let mut error = error;
+    while let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        error = inner;
+    }
+    Some(match error.downcast_ref::<rustls::Error>()? {
+        // Of another authority, or of another that has the same name.
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+            "its certificate is signed by no authority that is trusted; --ca-file names others".to_owned()
+        }
+        rustls::Error::InvalidCertificate(problem) => format!("its certificate is not good: {problem}"),
+        _ => return None,
+    })
 }
 
 /// What a refusal means for whoever asked.

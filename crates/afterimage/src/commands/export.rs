@@ -4,8 +4,10 @@ use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
+
 use super::Outcome;
-use crate::ask::{AskError, Asker, Sink};
+use crate::ask::{self, AskError, Asker, Sink};
 use crate::config::ExportConfig;
 use crate::output;
 use crate::progress::Progress;
@@ -21,8 +23,11 @@ pub(super) async fn run(config: ExportConfig, stop: &Stop) -> anyhow::Result<Out
     };
     asker.close().await;
     written.progress = None;
+    if ended.is_ok() && written.items == 0 {
+        output::note(ask::of_nothing(&config.export.question));
+    }
     match ended {
-        Ok(()) => written.finish().map(|()| Outcome::Done).map_err(Into::into),
+        Ok(()) => written.finish().map(|()| Outcome::Done),
         Err(error) => {
             written.discard();
             match error {
@@ -62,7 +67,8 @@ impl Written {
                 let mut part = path.as_os_str().to_owned();
                 part.push(format!(".{}.part", std::process::id()));
                 let part = PathBuf::from(part);
-                let file = File::create_new(&part).map_err(|error| anyhow::anyhow!("{}: {error}", part.display()))?;
+                // Who asked for a file is told of that file, whatever it is called until it is whole.
+                let file = File::create_new(&part).with_context(|| path.display().to_string())?;
                 Target::File { out: BufWriter::new(file), part, path: path.to_owned() }
             }
         };
@@ -70,7 +76,7 @@ impl Written {
         Ok(Self { target, items: 0, progress: is_apart.then(Progress::new) })
     }
 
-    fn finish(self) -> io::Result<()> {
+    fn finish(self) -> anyhow::Result<()> {
         let Target::File { out, part, path } = self.target else { return Ok(()) };
         let whole = out.into_inner().map_err(io::IntoInnerError::into_error).and_then(|file| {
             file.sync_all()?;
@@ -79,7 +85,7 @@ impl Written {
         if whole.is_err() {
             std::fs::remove_file(&part).ok();
         }
-        whole
+        whole.with_context(|| path.display().to_string())
     }
 
     fn discard(self) {

@@ -1,12 +1,13 @@
 //! The questions: asked, and the answer shown.
 
 use std::borrow::Cow;
+use std::io::{self, IsTerminal};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Outcome;
-use crate::ask::{AskError, Asker, List, Question};
+use crate::ask::{self, AskError, Asker, List, Question};
 use crate::config::AskConfig;
 use crate::output;
 use crate::render::{self, Screen};
@@ -54,7 +55,13 @@ async fn answer(asker: &Asker, config: &mut AskConfig, screen: &Screen) -> Resul
                 Cow::Owned(render::answer(&config.question, &body, screen)?)
             }
             (false, _) if !list.items.is_empty() => Cow::Owned(render::items(&config.question, &list.items, screen)?),
-            (false, _) if found == 0 && list.next.is_none() => Cow::Borrowed("nothing found\n"),
+            (false, _) if found == 0 && list.next.is_none() => {
+                // A check that is to be silent when all is well is silent, unless somebody looks on.
+                if !config.fail_if_any || io::stderr().is_terminal() {
+                    output::note(ask::of_nothing(&config.question));
+                }
+                Cow::Borrowed("")
+            }
             (false, _) => Cow::Borrowed(""),
         };
         // Whoever has seen enough (`| head`) is not kept waiting for the rest.
@@ -64,7 +71,7 @@ async fn answer(asker: &Asker, config: &mut AskConfig, screen: &Screen) -> Resul
         match list.next {
             Some(next) if config.all => config.question.turn_to(next),
             Some(next) if !config.json => {
-                output::print(&format!("\nmore: --all, or {}--cursor {next}\n", bounds(config)))?;
+                output::note(format!("\nmore: --all, or {}--cursor {next}", bounds(config)));
                 break;
             }
             _ => break,

@@ -58,8 +58,10 @@ async fn all(
         }
         progress.tell(|| format!("{number} lines"));
         if is_strict && replay.report.refused > 0 {
+            // The report says which; the exit code is that of lines that were refused.
             replay.flush().await?;
-            anyhow::bail!("line {number} was refused, and --strict says to end there");
+            output::complain(format!("line {number} was refused, and --strict says to end there"));
+            return Ok(());
         }
         if stop.drain.is_cancelled() {
             replay.flush().await?;

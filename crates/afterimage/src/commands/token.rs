@@ -1,37 +1,43 @@
 //! `afterimage token new`.
 
 use afterimage_access::{AccessFile, Token};
+use afterimage_event::DEFAULT_NAME;
 use anyhow::Context;
 
 use super::Outcome;
-use crate::clock;
-use crate::config::{NewTokenArgs, quoted};
-use crate::output::print;
-
-/// When a token ends that somebody makes and forgets.
-const LIFE_MICROS: i64 = 365 * 86_400 * 1_000_000;
+use crate::config::{GrantArg, NewToken, quoted};
+use crate::output::{complain, print};
 
 /// Makes a token, and shows it this once.
-pub(super) fn new(args: &NewTokenArgs) -> anyhow::Result<Outcome> {
+pub(super) fn new(wanted: &NewToken) -> anyhow::Result<Outcome> {
     let token = Token::generate().context("the system has no random numbers to give")?;
-    let entry = entry(args, &token);
-    AccessFile::parse(&entry).context("no token was made")?;
+    let entry = entry(wanted, &token);
+    if let Err(error) = AccessFile::parse(&entry) {
+        complain(format!("no token was made: {error}"));
+        return Ok(Outcome::Misasked);
+    }
     print(&format!("{}\n\nThat is the token: it is shown this once. For the access file:\n\n{entry}", token.reveal()))?;
     Ok(Outcome::Done)
 }
 
-fn entry(args: &NewTokenArgs, token: &Token) -> String {
-    let expires = clock::now().saturating_add_micros(LIFE_MICROS).to_string();
-    let day = expires.split('T').next().unwrap_or_default();
+fn entry(wanted: &NewToken, token: &Token) -> String {
     let mut entry = format!(
-        "[[token]]\nname = {}\nhash = \"{}\"\nrole = \"{}\"\nexpires = {day}T00:00:00Z\n",
-        quoted(&args.name),
+        "[[token]]\nname = {}\nhash = \"{}\"\nrole = \"{}\"\n",
+        quoted(&wanted.name),
         token.hash(),
-        args.role
+        wanted.role
     );
-    if !args.grants.is_empty() {
-        let grants: Vec<_> = args.grants.iter().map(crate::config::GrantArg::toml).collect();
-        entry.push_str(&format!("grants = [{}]\n", grants.join(", ")));
+    if let Some(expires) = wanted.expires {
+        // To the second: the rest says nothing to a person.
+        let text = expires.to_string();
+        entry.push_str(&format!("expires = {}Z\n", text.split(['.', 'Z']).next().unwrap_or_default()));
+    }
+    let list = |items: Vec<String>| items.join(", ");
+    if wanted.tenants != [DEFAULT_NAME] {
+        entry.push_str(&format!("tenants = [{}]\n", list(wanted.tenants.iter().map(|name| quoted(name)).collect())));
+    }
+    if !wanted.grants.is_empty() {
+        entry.push_str(&format!("grants = [{}]\n", list(wanted.grants.iter().map(GrantArg::toml).collect())));
     }
     entry
 }
@@ -45,15 +51,21 @@ mod tests {
     #[test]
     fn what_is_printed_for_the_file_is_read_by_it_and_holds_no_token() {
         let token = Token::generate().unwrap();
-        let grants = ["table=orders", "source=billing", "tenant=acme,table=users,record=u\"1"];
-        let grants = grants.iter().map(|grant| grant.parse().unwrap()).collect();
-        let args = NewTokenArgs { name: "sup \"port\"".to_owned(), role: Role::Reader, grants };
-        let entry = entry(&args, &token);
-        assert_eq!(AccessFile::parse(&entry).unwrap().tokens(), 1);
-        assert!(entry.contains(r#"{ tenant = "acme", table = "users", record_id = ["u\"1"] }"#), "{entry}");
-        assert!(!entry.contains(token.reveal()));
-        for grant in ["", "orders", "table=", "tables=x", "table=a,table=b"] {
-            assert!(grant.parse::<crate::config::GrantArg>().is_err(), "{grant}");
-        }
+        let grants = ["table=orders", "source=billing", "tenant=acme,table=users,record=o1,u\"1"];
+        let wanted = NewToken {
+            name: "sup \"port\"".to_owned(),
+            role: Role::Reader,
+            tenants: vec!["acme".to_owned(), "*".to_owned()],
+            grants: grants.iter().map(|grant| grant.parse().unwrap()).collect(),
+            expires: "2027-01-09T10:00:05.120999Z".parse().ok(),
+        };
+        let text = entry(&wanted, &token);
+        assert_eq!(AccessFile::parse(&text).unwrap().tokens(), 1);
+        assert!(text.contains(r#"{ tenant = "acme", table = "users", record_id = ["o1", "u\"1"] }"#), "{text}");
+        assert!(text.contains("\nexpires = 2027-01-09T10:00:05Z\ntenants = [\"acme\", \"*\"]\n"), "{text}");
+        assert!(!text.contains(token.reveal()));
+        let for_ever = NewToken { tenants: vec![DEFAULT_NAME.to_owned()], expires: None, ..wanted };
+        let text = entry(&for_ever, &token);
+        assert!(AccessFile::parse(&text).is_ok() && !text.contains("expires") && !text.contains("tenants"), "{text}");
     }
 }

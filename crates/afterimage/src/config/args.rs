@@ -14,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::access::AccessArgs;
 use super::ask::{ApiArgs, Asked, FilterArgs, PeriodArgs};
 use super::dlq::DlqArgs;
+use super::examples;
 use super::replay::ReplayArgs;
 use super::store::StoreKind;
 use super::token::TokenArgs;
@@ -25,13 +26,8 @@ use super::units::{ByteSize, count, duration};
 /// without its dashes in front). Flags win over the environment, the environment over the file, the file over the
 /// defaults. An environment variable that is empty counts as not set. AWS settings are those of the AWS SDK:
 /// `AWS_REGION`, `AWS_ENDPOINT_URL`, profiles, roles.
-///
-/// Exit codes: 0 done, 1 failure, 3 something was dead-lettered (worker --exit-when-idle), 4 no such record or letter
-/// (questions, dlq show), 5 something loses changes (doctor), 6 some letters were not seen, or stayed (dlq), or lines
-/// were refused (replay), 7 the answer
-/// holds something (questions with --fail-if-any), 64 bad configuration or a question that makes no sense.
 #[derive(Debug, Parser)]
-#[command(name = "afterimage", version, max_term_width = 120)]
+#[command(name = "afterimage", version, max_term_width = 120, after_help = examples::EXIT_CODES)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalArgs,
@@ -63,24 +59,33 @@ pub(crate) struct GlobalArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Take change events from a queue and keep what changed.
+    #[command(after_help = examples::WORKER)]
     Worker(Box<WorkerArgs>),
     /// Answer questions over HTTP: /v1, described at /docs.
+    #[command(after_help = examples::SERVE)]
     Serve(Box<ServeArgs>),
     /// Make or update the store's schema; safe to run again, and from several machines at once.
+    #[command(after_help = examples::MIGRATE)]
     Migrate(Box<MigrateArgs>),
     /// Try it on this machine: a queue, a worker, a SQLite file, and a small shop that changes things.
+    #[command(after_help = examples::DEMO)]
     Demo(DemoArgs),
     /// Ask a worker or the query API on this machine whether it is well: for the health check of a container. Exits 0 or 1.
+    #[command(after_help = examples::HEALTH)]
     Health(HealthArgs),
     /// Look at a deployment from end to end, with the settings of its worker, and say what to change.
+    #[command(after_help = examples::DOCTOR)]
     Doctor(Box<DoctorArgs>),
     #[command(flatten)]
     Ask(Asked),
     /// Write out changes as NDJSON or CSV; of the last 24 hours, where no time is given.
+    #[command(after_help = examples::EXPORT)]
     Export(Box<ExportArgs>),
     /// Feed event files, or dead letters that were exported, through the pipeline again, straight into the store.
+    #[command(after_help = examples::REPLAY)]
     Replay(Box<ReplayArgs>),
     /// Print what makes a shell complete the commands and flags of afterimage.
+    #[command(after_help = examples::COMPLETIONS)]
     Completions(CompletionsArgs),
     /// Dead letters: count them, look at one, send them back, keep a copy.
     Dlq(DlqArgs),
@@ -177,7 +182,8 @@ pub(crate) struct ScopeArgs {
     /// this is not set). For a question: look only there.
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub(crate) source: Option<String>,
-    /// The customer whose records these are. For a worker: where an event names none.
+    /// The customer whose records these are. For a worker: where an event names none. For a token: of whom it sees records;
+    /// may be given several times there, and * is every customer.
     #[arg(long, value_name = "NAME", value_parser = name, default_value = "default")]
     pub(crate) tenant: String,
 }

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use afterimage_event::Op;
+use afterimage_json::Pointer;
 use afterimage_store::{Dimension, ExportFormat};
 use clap::builder::BoolishValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::args::{ScopeArgs, StoreArgs, name};
-use super::units::{count, duration};
+use super::examples;
+use super::units::count;
 use super::when::When;
 use crate::ask::RecordName;
 use afterimage_event::RecordId;
@@ -36,13 +38,16 @@ pub(crate) struct AskArgs {
 /// Asking through the query API instead of a store.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ApiArgs {
-    /// Ask this query API (`afterimage serve`) instead of a store. The authorities trusted for https are those of this
-    /// machine; `SSL_CERT_FILE` names others.
+    /// Ask this query API (`afterimage serve`) instead of a store.
     #[arg(long, value_name = "URL", value_parser = api_url)]
     pub(super) api: Option<String>,
     /// File with the token to show to the API; white space at its end is dropped.
     #[arg(long, value_name = "PATH")]
     pub(super) token_file: Option<PathBuf>,
+    /// PEM file with the authorities to trust for https, and no others. Without it those of this machine; `SSL_CERT_FILE`
+    /// names others, too.
+    #[arg(long, value_name = "PATH")]
+    pub(super) ca_file: Option<PathBuf>,
 }
 
 /// From when to when.
@@ -110,10 +115,10 @@ pub(crate) struct FilterArgs {
     /// With one of these operations: insert, update, delete, truncate, snapshot, access, ddl.
     #[arg(long, value_name = "OPS", value_delimiter = ',')]
     pub(super) op: Vec<Op>,
-    /// That changed this field: a top-level name.
-    #[arg(long, value_name = "NAME")]
+    /// That changed this field: a top-level name of the record, status or /status.
+    #[arg(long, value_name = "FIELD", value_parser = field)]
     pub(super) field: Option<String>,
-    /// By this actor: an id, an address, or the name of one who has neither.
+    /// By this actor: an id or an address; a name only of one who has neither.
     #[arg(long, value_name = "ACTOR")]
     pub(super) actor: Option<String>,
     /// Made in this request.
@@ -133,6 +138,7 @@ pub(crate) struct RecordArgs {
     /// The table.
     pub(super) table: String,
     /// The record's id; of several parts, joined by commas (a comma within a part is written %2C, a percent sign %25).
+    #[arg(allow_negative_numbers = true)]
     pub(super) id: RecordId,
 }
 
@@ -197,6 +203,7 @@ pub(crate) struct GapsArgs {
     #[arg(value_parser = name)]
     pub(super) table: String,
     /// The record's id; without it, all records of the table.
+    #[arg(allow_negative_numbers = true)]
     pub(super) id: Option<RecordId>,
     #[command(flatten)]
     pub(super) list: ListArgs,
@@ -234,9 +241,9 @@ pub(crate) struct BurstsArgs {
     /// Whose changes are counted together: any of the dimensions of counts.
     #[arg(value_name = "BY", value_delimiter = ',', default_values = ["actor", "table", "op"])]
     pub(super) by: Vec<Dimension>,
-    /// Length of the window that slides over the changes.
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1h")]
-    pub(super) window: Duration,
+    /// Length of the window that slides over the changes, at most 31d.
+    #[arg(long = "window", value_name = "DURATION", value_parser = afterimage_store::window_micros, default_value = "1h")]
+    pub(super) window_micros: i64,
     /// A window with more changes than this is a bulk operation.
     #[arg(long, value_name = "COUNT", value_parser = count::<u64>(1..=1_000_000_000), default_value = "100")]
     pub(super) threshold: u64,
@@ -263,28 +270,53 @@ pub(crate) enum Order {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Asked {
     /// Show the history of a record: who changed it, when, from what to what.
+    #[command(after_help = examples::HISTORY)]
     History(Box<RecordListArgs>),
     /// Show a record as it stood at a moment.
+    #[command(after_help = examples::STATE)]
     State(Box<StateArgs>),
     /// Show every state that a record had.
+    #[command(after_help = examples::STATES)]
     States(Box<RecordListArgs>),
     /// Show several records as they stood at one moment.
+    #[command(after_help = examples::AT)]
     At(Box<AtArgs>),
     /// Show what changed in a record between two moments, as RFC 6902.
+    #[command(after_help = examples::DIFF)]
     Diff(Box<DiffArgs>),
     /// Show what undoes all changes of a record since a moment, as RFC 6902. Nothing is changed.
+    #[command(after_help = examples::REVERT)]
     Revert(Box<RevertArgs>),
     /// Show changes by actor, table, operation, field, request, transaction, migration or time; of the last 24 hours,
     /// where no time is given.
+    #[command(after_help = examples::CHANGES)]
     Changes(Box<ChangesArgs>),
     /// Tell changes in sentences; of the last 24 hours, where no time is given.
+    #[command(after_help = examples::FEED)]
     Feed(Box<ChangesArgs>),
     /// Count changes; of the last 24 hours, where no time is given.
+    #[command(after_help = examples::COUNTS)]
     Counts(Box<CountsArgs>),
     /// Show bulk operations: more changes in a window than a threshold; of the last 24 hours, where no time is given.
+    #[command(after_help = examples::BURSTS)]
     Bursts(Box<BurstsArgs>),
     /// Show where a record, or any record of a table, was changed past the audit, or an event is missing.
+    #[command(after_help = examples::GAPS)]
     Gaps(Box<GapsArgs>),
+}
+
+/// A top-level name, or the JSON Pointer to it, as changes show it.
+fn field(text: &str) -> Result<String, String> {
+    if !text.starts_with('/') {
+        return if text.is_empty() { Err("expected a name".to_owned()) } else { Ok(text.to_owned()) };
+    }
+    let pointer: Pointer = text.parse().map_err(|_| "expected a name, or a JSON Pointer such as /status".to_owned())?;
+    let names: Vec<String> = pointer.segments().map(|name| name.into_owned()).collect();
+    match &names[..] {
+        [name] => Ok(name.clone()),
+        [name, ..] => Err(format!("changes are found by top-level names: write {name}, of which {text} is a part")),
+        [] => Err("expected a name".to_owned()),
+    }
 }
 
 fn api_url(text: &str) -> Result<String, String> {

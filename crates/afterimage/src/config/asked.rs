@@ -5,6 +5,10 @@ use std::path::Path;
 use afterimage_event::Timestamp;
 use afterimage_store::{BurstRule, Direction, ExportFormat, Filter, LIMIT_MAX, Listing, Period, RecordQuery};
 
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
 use super::args::ScopeArgs;
 use super::ask::{ApiArgs, AskArgs, Asked, FilterArgs, LinesArgs, ListArgs, Order, PeriodArgs, RecordArgs};
 use super::when::When;
@@ -16,6 +20,8 @@ use afterimage_event::RecordId;
 
 /// Longest token file that is read: tokens that name their bearer (JWT) take some KiB.
 const TOKEN_BYTES_MAX: u64 = 64 << 10;
+/// Longest file of authorities that is read: those of a machine take a quarter of it.
+const CA_BYTES_MAX: u64 = 1 << 20;
 
 /// A question with all it needs.
 #[derive(Debug)]
@@ -45,6 +51,8 @@ pub(crate) struct ApiConfig {
     /// Without a slash at its end.
     pub(crate) url: String,
     pub(crate) token: Option<String>,
+    /// Whom to believe; absent: those whom this machine does.
+    pub(crate) authorities: Option<RootCertStore>,
 }
 
 impl std::fmt::Debug for ApiConfig {
@@ -54,15 +62,28 @@ impl std::fmt::Debug for ApiConfig {
 }
 
 impl ApiConfig {
-    pub(super) fn new(args: &ApiArgs, warnings: &mut Vec<String>) -> Result<Option<Self>, BadConfig> {
+    /// `notes` are for who asks: see [`super::Config::notes`].
+    pub(super) fn new(args: &ApiArgs, notes: &mut Vec<String>) -> Result<Option<Self>, BadConfig> {
         let Some(url) = &args.api else { return Ok(None) };
         let token = args.token_file.as_deref().map(token).transpose()?;
+        let authorities = args.ca_file.as_deref().map(authorities).transpose()?;
         let host = url.strip_prefix("http://").map(|rest| rest.split(['/', ':']).next().unwrap_or_default());
         if token.is_some() && host.is_some_and(|host| !matches!(host, "localhost" | "127.0.0.1" | "[")) {
-            warnings.push("the token travels in clear text: let --api begin with https://".to_owned());
+            notes.push("the token travels in clear text: let --api begin with https://".to_owned());
         }
-        Ok(Some(Self { url: url.trim_end_matches('/').to_owned(), token }))
+        Ok(Some(Self { url: url.trim_end_matches('/').to_owned(), token, authorities }))
     }
+}
+
+fn authorities(path: &Path) -> Result<RootCertStore, BadConfig> {
+    let fail = |problem: String| BadConfig::at("--ca-file", format!("{}: {problem}", path.display()));
+    let pem = store::secret_file("--ca-file", path, CA_BYTES_MAX)?;
+    let mut authorities = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| fail(error.to_string()))?;
+        authorities.add(certificate).map_err(|error| fail(format!("holds what no authority is: {error}")))?;
+    }
+    if authorities.is_empty() { Err(fail("holds no certificate in PEM".to_owned())) } else { Ok(authorities) }
 }
 
 fn token(path: &Path) -> Result<String, BadConfig> {
@@ -88,7 +109,7 @@ impl Today {
         Self { now: clock::now(), zone }
     }
 
-    fn moment(&self, flag: &str, when: When) -> Result<Timestamp, BadConfig> {
+    pub(super) fn moment(&self, flag: &str, when: When) -> Result<Timestamp, BadConfig> {
         when.moment(self.now, &self.zone).map_err(|error| BadConfig::at(flag, error))
     }
 
@@ -203,11 +224,8 @@ impl Asked {
                 Question::Counts(filter(&ask.scope, &args.filter), today.period(&args.period)?, args.by.clone())
             }
             Self::Bursts(args) => {
-                // At most 1000 hours.
-                let window_micros = i64::try_from(args.window.as_micros()).unwrap_or(i64::MAX);
-                if window_micros == 0 {
-                    return Err(BadConfig::at("--window", "expected more than 0"));
-                }
+                // At most 31 days.
+                let window_micros = args.window_micros;
                 let rule = BurstRule { window_micros, threshold: args.threshold, by: args.by.clone() };
                 Question::Bursts(filter(&ask.scope, &args.filter), today.period(&args.period)?, rule)
             }

@@ -10,6 +10,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::args::{EventArgs, StoreArgs, http_url};
 use super::ask::PeriodArgs;
 use super::asked::Today;
+use super::examples;
 use super::units::{count, duration};
 use super::{BadConfig, StoreConfig, worker};
 use crate::letters::{Filter, Selection};
@@ -29,12 +30,16 @@ pub(crate) struct DlqArgs {
 #[derive(Debug, Subcommand)]
 pub(super) enum DlqCommand {
     /// Count the dead letters by their kind, and list them.
+    #[command(after_help = examples::DLQ_LS)]
     Ls(Box<LsArgs>),
     /// Show one letter: why it died, where in its body, how it is read now, and whether the trail has it.
+    #[command(after_help = examples::DLQ_SHOW)]
     Show(Box<ShowArgs>),
     /// Send letters back to their queue, as the messages they were; or store them from here.
+    #[command(after_help = examples::DLQ_REDRIVE)]
     Redrive(Box<RedriveArgs>),
     /// Write letters out as NDJSON, bodies and attributes whole. Nothing is removed.
+    #[command(after_help = examples::DLQ_EXPORT)]
     Export(Box<ExportArgs>),
 }
 

@@ -6,6 +6,7 @@ mod ask;
 mod asked;
 mod bad;
 mod dlq;
+mod examples;
 mod file;
 mod mounts;
 mod replay;
@@ -41,7 +42,7 @@ pub(crate) use replay::ReplayConfig;
 pub(crate) use serve::ServeConfig;
 pub(crate) use store::StoreConfig;
 use token::TokenCommand;
-pub(crate) use token::{GrantArg, NewTokenArgs, quoted};
+pub(crate) use token::{GrantArg, NewToken, quoted};
 pub(crate) use units::show_duration;
 pub(crate) use worker::{DoctorConfig, WorkerConfig};
 
@@ -62,6 +63,8 @@ pub(crate) struct Config {
     pub(crate) task: Task,
     /// What is allowed but unwise: one line each.
     pub(crate) warnings: Vec<String>,
+    /// What somebody must know who reads the answer, whatever is logged: one line each.
+    pub(crate) notes: Vec<String>,
     /// The zone that times are shown in.
     pub(crate) zone: Zone,
 }
@@ -82,7 +85,7 @@ pub(crate) enum Task {
     /// The command line that the shell is told of.
     Completions(Shell, Box<clap::Command>),
     Dlq(Box<DlqConfig>),
-    NewToken(NewTokenArgs),
+    NewToken(NewToken),
 }
 
 /// What to write out, and where to.
@@ -120,7 +123,11 @@ pub(crate) fn load(argv: &[OsString]) -> Result<Config, Stop> {
     let matches = command(&file).try_get_matches_from(argv).map_err(|error| stop(error, argv, &file))?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| stop(error, argv, &file))?;
     let store_is_chosen = file.values.contains_key("store") || is_given(&matches, "store");
-    let today = Today::in_zone(if cli.global.utc { Zone::utc() } else { Zone::local() });
+    let shows_times = matches!(cli.command, Command::Ask(_) | Command::Export(_) | Command::Dlq(_));
+    let (zone, no_zone) = if cli.global.utc { (Zone::utc(), None) } else { Zone::local() };
+    let mut notes: Vec<String> = no_zone.filter(|_| shows_times).into_iter().collect();
+    let today = Today::in_zone(zone);
+    two_orders(&matches)?;
     let mut warnings = Vec::new();
     let mut store = |args: &StoreArgs| StoreConfig::new(args, store_is_chosen, &mut warnings);
     let task = match cli.command {
@@ -140,11 +147,11 @@ pub(crate) fn load(argv: &[OsString]) -> Result<Config, Stop> {
         }
         Command::Ask(asked) => {
             let ask = asked.ask();
-            let whom = whom(&matches, &ask.api, &ask.store, store_is_chosen, &mut warnings)?;
+            let whom = whom(&matches, &ask.api, &ask.store, store_is_chosen, &mut warnings, &mut notes)?;
             asked::task(&asked, whom, &today)?
         }
         Command::Export(args) => {
-            let whom = whom(&matches, &args.api, &args.store, store_is_chosen, &mut warnings)?;
+            let whom = whom(&matches, &args.api, &args.store, store_is_chosen, &mut warnings, &mut notes)?;
             Task::Export(Box::new(ExportConfig::new(*args, whom, &today)?))
         }
         Command::Replay(args) => {
@@ -154,7 +161,7 @@ pub(crate) fn load(argv: &[OsString]) -> Result<Config, Stop> {
         Command::Health(args) => Task::Health(args.listen.unwrap_or(worker::LISTEN_DEFAULT)),
         Command::Completions(args) => Task::Completions(args.shell, Box::new(Cli::command())),
         Command::Token(args) => match args.command {
-            TokenCommand::New(args) => Task::NewToken(args),
+            TokenCommand::New(args) => Task::NewToken(NewToken::new(args, &today)?),
         },
         Command::Dlq(args) => {
             // Whether the trail has them is asked where somebody says which trail.
@@ -164,7 +171,19 @@ pub(crate) fn load(argv: &[OsString]) -> Result<Config, Stop> {
             Task::Dlq(Box::new(DlqConfig::new(args, store, file.rules, &today)?))
         }
     };
-    Ok(Config { global: cli.global, task, warnings, zone: today.zone })
+    Ok(Config { global: cli.global, task, warnings, notes, zone: today.zone })
+}
+
+/// One command line that asks for both orders means neither.
+fn two_orders(matches: &ArgMatches) -> Result<(), BadConfig> {
+    let is_flag = |id| source_of(matches, id) == Some(ValueSource::CommandLine);
+    let order = command_matches(matches).try_get_one::<ask::Order>("order").ok().flatten();
+    match order {
+        Some(ask::Order::Desc) if is_flag("order") && is_flag("asc") => {
+            Err(BadConfig::at("--asc", "is given beside --order desc: leave one of them out"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Who is asked: the API, where one is named. Who names a store on the command line means that store, whatever the
@@ -175,6 +194,7 @@ fn whom(
     store: &StoreArgs,
     store_is_chosen: bool,
     warnings: &mut Vec<String>,
+    notes: &mut Vec<String>,
 ) -> Result<Whom, BadConfig> {
     let is_flag = |id| source_of(matches, id) == Some(ValueSource::CommandLine);
     let store_flag = ["store", "sqlite_path"].into_iter().find(|id| is_flag(*id));
@@ -183,7 +203,7 @@ fn whom(
             Err(BadConfig::at("--api", format!("is given beside --{}: ask one of them", id.replace('_', "-"))))
         }
         Some(_) => Ok(Whom::Store(StoreConfig::new(store, store_is_chosen, warnings)?)),
-        None => match ApiConfig::new(api, warnings)? {
+        None => match ApiConfig::new(api, notes)? {
             Some(api) => Ok(Whom::Api(api)),
             None => Ok(Whom::Store(StoreConfig::new(store, store_is_chosen, warnings)?)),
         },
@@ -282,11 +302,13 @@ fn is_given(matches: &ArgMatches, id: &str) -> bool {
 
 /// Where the value of a flag of the command that runs came from.
 fn source_of(matches: &ArgMatches, id: &str) -> Option<ValueSource> {
-    let mut command = matches;
-    while let Some((_, nested)) = command.subcommand() {
-        command = nested;
-    }
+    let command = command_matches(matches);
     command.try_contains_id(id).is_ok_and(|is_there| is_there).then(|| command.value_source(id)).flatten()
+}
+
+/// What was given to the command that runs.
+fn command_matches(matches: &ArgMatches) -> &ArgMatches {
+    matches.subcommand().map_or(matches, |(_, nested)| command_matches(nested))
 }
 
 /// One line that names the place: the flag, the environment variable, or the file and line.
@@ -314,10 +336,31 @@ fn stop(error: clap::Error, argv: &[OsString], file: &file::File) -> Stop {
     let suggestion = match suggested {
         Some(ContextValue::String(name)) => format!("; did you mean {name}?"),
         Some(ContextValue::Strings(names)) if !names.is_empty() => format!("; did you mean {}?", names.join(" or ")),
-        _ => String::new(),
+        _ => unknown_flag(&error, argv).unwrap_or_default(),
     };
     Stop::Bad(BadConfig::new(format!("{}{suggestion}", first_paragraph(&error))))
 }
+
+/// What somebody may have meant who wrote what no flag is.
+fn unknown_flag(error: &clap::Error, argv: &[OsString]) -> Option<String> {
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return None };
+    if error.kind() != ErrorKind::UnknownArgument || !flag.starts_with('-') {
+        return None;
+    }
+    let command = argv.iter().skip(1).find_map(|arg| arg.to_str().filter(|arg| !arg.starts_with('-')))?;
+    match command {
+        "counts" | "bursts" if flag == "--by" => {
+            Some(format!("; what is counted together is named without a flag: afterimage {command} table,op"))
+        }
+        _ if RECORD_COMMANDS.contains(&command) => {
+            Some("; what begins with - and is no flag, such as a record id, goes to the end, behind `-- `".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// Commands that a record is named to.
+const RECORD_COMMANDS: [&str; 7] = ["history", "state", "states", "at", "diff", "revert", "gaps"];
 
 fn missing_problem(names: &[&str]) -> String {
     match names {

@@ -2,6 +2,7 @@
 
 use clap::CommandFactory;
 
+use super::examples::EXIT_CODES;
 use super::file::{self, is_setting};
 use super::{Cli, all_args, command, commands, env_name};
 
@@ -26,6 +27,44 @@ fn a_flag_of_several_commands_means_one_thing() {
         assert_eq!(first.get_default_values(), arg.get_default_values(), "--{long}");
         assert_eq!(first.get_help().map(ToString::to_string), arg.get_help().map(ToString::to_string), "--{long}");
     }
+}
+
+/// A line as a shell takes it apart; what stands far to the right says what it is for.
+fn words(line: &str) -> Vec<String> {
+    let line = line.split("   ").next().and_then(|line| line.split(" > ").next()).unwrap_or_default();
+    line.split(' ').map(|word| word.trim_matches('\'').to_owned()).collect()
+}
+
+#[test]
+fn the_help_of_every_command_has_examples_that_are_read() {
+    let root = command(&file::File::default());
+    let leaves = commands(&root).into_iter().filter(|command| !command.has_subcommands());
+    for leaf in leaves {
+        let help = leaf.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let examples: Vec<&str> = help.lines().filter_map(|line| line.strip_prefix("  afterimage ")).collect();
+        assert!(!examples.is_empty(), "{} has none", leaf.get_name());
+        for example in examples {
+            let argv = std::iter::once("afterimage".to_owned()).chain(words(example));
+            let read = command(&file::File::default()).try_get_matches_from(argv);
+            assert!(read.is_ok(), "{example}: {}", read.err().unwrap());
+            assert!(words(example).iter().any(|word| word == leaf.get_name()), "{example} is not {}", leaf.get_name());
+        }
+    }
+}
+
+#[test]
+fn exit_codes_stand_in_the_help_and_in_the_page_alike() {
+    let page = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md"));
+    let mut codes = 0;
+    for line in EXIT_CODES.lines().skip(1).take_while(|line| !line.is_empty()) {
+        let (code, meaning) = line.trim_start().split_once(' ').unwrap();
+        assert!(page.contains(&format!("| {code} | {} |", meaning.trim())), "{line} is not in docs/cli.md");
+        codes += 1;
+    }
+    assert_eq!(
+        codes,
+        page.lines().filter(|line| line.starts_with("| ") && line.as_bytes()[2].is_ascii_digit()).count()
+    );
 }
 
 #[test]

@@ -36,6 +36,18 @@ struct Item<'a> {
     changed: Vec<String>,
     #[serde(default)]
     flags: Vec<String>,
+    #[serde(default, borrow)]
+    context: Option<&'a RawValue>,
+}
+
+/// The context of an access, as far as it says what was asked. Parameters are what somebody sent: any shape.
+#[derive(Deserialize)]
+struct Asked {
+    question: String,
+    #[serde(default)]
+    parameters: serde_json::Map<String, serde_json::Value>,
+    #[serde(default, rename = "parametersLeftOut")]
+    left_out: u64,
 }
 
 #[derive(Deserialize)]
@@ -96,7 +108,7 @@ fn print(items: &[Item<'_>], has_records: bool, screen: &Screen) -> Result<Strin
     let has_sources = items.iter().any(|item| item.source != items[0].source);
     let titles: &[&str] =
         if has_records { &["TIME", "OP", "WHO", "RECORD", "CHANGES"] } else { &["TIME", "OP", "WHO", "CHANGES"] };
-    let mut table = Table::new(titles);
+    let mut table = Table::new(titles).whole([0]);
     for item in items {
         let mut cells = vec![
             vec![Line::plain(screen.time(&item.occurred_at))],
@@ -142,6 +154,9 @@ fn what(item: &Item<'_>) -> Vec<Line> {
         let rest = format!("and {} more; --json shows all", item.changes.len() - CHANGES_SHOWN_MAX);
         lines.push(Line::of(Look::Dim, rest));
     }
+    if item.op == "access" {
+        lines.extend(asked(item.context));
+    }
     if item.changes.is_empty() {
         lines.extend(item.changed.iter().map(|name| Line::plain(safe(name))));
     }
@@ -149,6 +164,21 @@ fn what(item: &Item<'_>) -> Vec<Line> {
         lines.push(Line::of(Look::Dim, format!("! {}", safe(&item.flags.join(", ")))));
     }
     lines
+}
+
+/// What a reader asked of the trail: the question and its parameters.
+fn asked(context: Option<&RawValue>) -> Option<Line> {
+    let asked: Asked = serde_json::from_str(context?.get()).ok()?;
+    let value = |value: &serde_json::Value| match value {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let mut parts: Vec<String> =
+        asked.parameters.iter().map(|(name, given)| format!("{name}={}", value(given))).collect();
+    if asked.left_out > 0 {
+        parts.push(format!("and {} parameters more", asked.left_out));
+    }
+    Some(Line::plain(safe(&asked.question)).text("  ").hanging().and(Look::Dim, &safe(&parts.join("  "))))
 }
 
 fn path(change: &Change<'_>) -> String {
@@ -249,7 +279,28 @@ TIME                      OP      WHO
 ";
         assert_eq!(shown_at_60, expected);
         let narrow = shown(ITEMS, Some(40));
-        assert!(narrow.lines().all(|line| width(line) <= 40) && narrow.contains("12345678901234567890.10"), "{narrow}");
+        let unbroken: String = narrow.split_whitespace().collect();
+        assert!(
+            narrow.lines().all(|line| width(line) <= 40) && unbroken.contains("12345678901234567890.10"),
+            "{narrow}"
+        );
+        assert!(narrow.contains("2026-01-09 10:00:05.120Z"), "a time is whole: {narrow}");
+    }
+
+    #[test]
+    fn of_an_access_it_is_told_what_was_asked() {
+        let body = r#"[
+            {"op":"access","occurred_at":"2026-01-09T10:00:05.120000Z","source":"afterimage","table":"orders","record_id":["7"],
+             "actor":{"type":"token","id":"support"},"changed":[],"changes":[],
+             "context":{"question":"history","parameters":{"limit":"5","by":["a","\u001b"]},"requestId":"r","parametersLeftOut":2}},
+            {"op":"access","occurred_at":"2026-01-09T10:00:00.000000Z","source":"shop","table":"orders","record_id":["7"],
+             "changed":[],"changes":[],"context":{"ip":"::1"}}]"#;
+        let expected = "\
+TIME                      OP      WHO              CHANGES
+2026-01-09 10:00:05.120Z  access  support (token)  history  by=[\"a\",\"\\u001b\"]  limit=5  and 2 parameters more
+2026-01-09 10:00:00.000Z  access  (shop)
+";
+        assert_eq!(shown(body, None), expected);
     }
 
     #[test]

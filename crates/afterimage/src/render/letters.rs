@@ -7,6 +7,9 @@ use crate::commands::dlq::{Coverage, Listed, Report, Shown};
 use crate::config::By;
 use crate::letters::{Facts, UNSAID};
 
+/// The title of a column of times.
+const SENT_HERE: &str = "SENT HERE";
+
 /// Kinds of letters and how many there are of each; then the letters.
 pub(crate) fn letters(listed: &Listed, by: &[By], screen: &Screen) -> String {
     let mut out = String::new();
@@ -38,7 +41,7 @@ pub(crate) fn letters(listed: &Listed, by: &[By], screen: &Screen) -> String {
         screen.wrapped(&mut out, &Line::plain(format!("and {} letters of other kinds", listed.of_other_kinds)));
     }
     out.push('\n');
-    let titles = ["MESSAGE ID", "SENT HERE", "BYTES", "REASON", "TABLE", "NOW", "IN THE TRAIL", "PLACE"];
+    let titles = ["MESSAGE ID", SENT_HERE, "BYTES", "REASON", "TABLE", "NOW", "IN THE TRAIL", "PLACE"];
     table(&titles, listed.items.iter().map(|letter| row(letter, screen)), screen, &mut out);
     if listed.items.len() < listed.matched {
         let rest = listed.matched - listed.items.len();
@@ -167,7 +170,7 @@ pub(crate) fn redriven(report: &Report, queue_url: Option<&str>, screen: &Screen
 
 /// Rows of plain text, of which the last takes what is left.
 fn table(titles: &[&str], rows: impl IntoIterator<Item = Vec<String>>, screen: &Screen, out: &mut String) {
-    let mut table = Table::new(titles);
+    let mut table = Table::new(titles).whole(titles.iter().position(|title| *title == SENT_HERE));
     for row in rows {
         table.row(row.iter().map(|cell| vec![Line::plain(safe(cell))]).collect());
     }

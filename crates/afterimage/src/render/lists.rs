@@ -27,7 +27,7 @@ struct Gap {
 
 /// Gaps: between which two entries, and what does not fit.
 pub(super) fn gaps(items: &[&RawValue], screen: &Screen) -> Result<String, serde_json::Error> {
-    let mut table = Table::new(&["RECORD", "BETWEEN", "AND", "REASON"]);
+    let mut table = Table::new(&["RECORD", "BETWEEN", "AND", "REASON"]).whole([1, 2]);
     for item in items {
         let gap: Gap = serde_json::from_str(item.get())?;
         let place = |at: &Option<String>, id: &Option<String>| match at {
@@ -82,14 +82,20 @@ pub(super) fn counts(
     dimensions: &[Dimension],
     screen: &Screen,
 ) -> Result<String, serde_json::Error> {
-    let titles: Vec<String> = dimensions.iter().map(|dimension| dimension.as_str().to_uppercase()).collect();
+    let title = |dimension: &Dimension| match dimension {
+        // Days are those of UTC: shown in another zone they would begin in the middle.
+        Dimension::Day => "DAY (UTC)".to_owned(),
+        other => other.as_str().to_uppercase(),
+    };
+    let titles: Vec<String> = dimensions.iter().map(title).collect();
     let titles: Vec<&str> = titles.iter().map(String::as_str).chain(["COUNT", "FIRST", "LAST"]).collect();
-    let mut table = Table::new(&titles).number(dimensions.len());
+    let keys = dimensions.len();
+    let times = (0..keys).filter(|key| matches!(dimensions[*key], Dimension::Hour | Dimension::Day));
+    let mut table = Table::new(&titles).number(keys).whole(times.chain([keys + 1, keys + 2]));
     for item in items {
         let count: Count = serde_json::from_str(item.get())?;
         let key = |dimension: &Dimension| match count.keys.get(dimension.as_str()) {
             Some(Some(key)) if *dimension == Dimension::Hour => vec![Line::plain(screen.time(key))],
-            // Days are those of UTC: shown in another zone they would begin in the middle.
             Some(Some(key)) if *dimension == Dimension::Day => {
                 vec![Line::plain(key.chars().take(10).collect::<String>())]
             }
@@ -125,6 +131,18 @@ orders  -          7  2026-01-09 10:00:00.000Z  2026-01-09 10:00:00.000Z
 ";
         let by = [Dimension::Table, Dimension::Actor];
         assert_eq!(counts(&items(body), &by, &Screen::plain(None)).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_day_says_that_it_is_one_of_utc_and_an_hour_is_told_in_the_zone() {
+        let body = r#"[{"day":"2026-01-09T00:00:00.000000Z","hour":"2026-01-09T10:00:00.000000Z","count":2,
+            "first":"2026-01-09T10:10:00.000000Z","last":"2026-01-09T10:20:00.000000Z"}]"#;
+        let expected = "\
+DAY (UTC)   HOUR                           COUNT  FIRST                          LAST
+2026-01-09  2026-01-09 11:00:00.000+01:00      2  2026-01-09 11:10:00.000+01:00  2026-01-09 11:20:00.000+01:00
+";
+        let berlin = Screen::plain(None).of_zone(crate::zone::Zone::named("Europe/Berlin"));
+        assert_eq!(counts(&items(body), &[Dimension::Day, Dimension::Hour], &berlin).unwrap(), expected);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the output can show: its width, and whether it may be coloured.
 
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::io::IsTerminal;
 
 use super::line::Line;
@@ -41,17 +42,23 @@ impl Look {
 }
 
 impl Screen {
-    /// Standard output as it is: colours only on a terminal, and not where `NO_COLOR` is set (<https://no-color.org>).
+    /// Standard output as it is. A terminal's width is its own; elsewhere `COLUMNS` may ask for one.
     pub(crate) fn stdout(zone: Zone) -> Self {
         let is_terminal = std::io::stdout().is_terminal();
-        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let width = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0).max(WIDTH_MIN));
-        Self { width: width.filter(|_| is_terminal), is_coloured: is_terminal && !no_color, zone }
+        let own = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)).filter(|_| is_terminal);
+        let asked = || std::env::var("COLUMNS").ok()?.parse().ok().filter(|columns| *columns > 0);
+        let width = own.or_else(asked).map(|width| width.max(WIDTH_MIN));
+        Self { width, is_coloured: is_terminal && may_colour(|name| std::env::var_os(name)), zone }
     }
 
     #[cfg(test)]
     pub(super) fn plain(width: Option<usize>) -> Self {
         Self { width, is_coloured: false, zone: Zone::utc() }
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_zone(self, zone: Zone) -> Self {
+        Self { zone, ..self }
     }
 
     /// A time as answers bear it, in the zone of the reader.
@@ -85,6 +92,11 @@ impl Screen {
     }
 }
 
+/// May a terminal be sent colours? Not where `NO_COLOR` is set (<https://no-color.org>), nor a terminal that knows none.
+pub(crate) fn may_colour(variable: impl Fn(&str) -> Option<OsString>) -> bool {
+    variable("NO_COLOR").is_none_or(|value| value.is_empty()) && variable("TERM").is_none_or(|term| term != "dumb")
+}
+
 /// Text without anything that a terminal would obey or that would turn its direction.
 pub(crate) fn safe(text: &str) -> Cow<'_, str> {
     let is_unsafe = |c: char| {
@@ -107,6 +119,17 @@ pub(crate) fn safe(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn colours_are_not_sent_where_they_are_unwanted_or_unknown() {
+        let set = |wanted: &'static [(&str, &str)]| {
+            may_colour(|name| wanted.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into()))
+        };
+        assert!(set(&[]) && set(&[("TERM", "xterm"), ("NO_COLOR", "")]));
+        assert!(
+            !set(&[("NO_COLOR", "1")]) && !set(&[("TERM", "dumb")]) && !set(&[("TERM", "xterm"), ("NO_COLOR", "0")])
+        );
+    }
 
     #[test]
     fn nothing_reaches_the_terminal_that_it_would_obey() {

@@ -21,6 +21,8 @@ pub(super) struct Table {
     titles: Vec<String>,
     /// Columns of numbers stand at the right.
     is_number: Vec<bool>,
+    /// Columns whose cells mean nothing when they are broken, such as times.
+    is_whole: Vec<bool>,
     rows: Vec<Vec<Cell>>,
 }
 
@@ -37,12 +39,19 @@ enum Layout {
 impl Table {
     pub(super) fn new(titles: &[&str]) -> Self {
         let titles: Vec<String> = titles.iter().map(|&title| title.to_owned()).collect();
-        Self { is_number: vec![false; titles.len()], titles, rows: Vec::new() }
+        let no = vec![false; titles.len()];
+        Self { is_number: no.clone(), is_whole: no, titles, rows: Vec::new() }
     }
 
     /// The column of this index holds numbers.
     pub(super) fn number(mut self, column: usize) -> Self {
         self.is_number[column] = true;
+        self
+    }
+
+    /// The cells of these columns are never broken.
+    pub(super) fn whole(mut self, columns: impl IntoIterator<Item = usize>) -> Self {
+        columns.into_iter().for_each(|column| self.is_whole[column] = true);
         self
     }
 
@@ -64,9 +73,13 @@ impl Table {
                 self.titles(&widths, screen, out);
                 for row in &self.rows {
                     self.beside(&row[..row.len() - 1], &widths, screen, out);
-                    let margin = Line::plain(" ".repeat(INDENT));
+                    let mut margin = Line::plain(" ".repeat(INDENT));
+                    // What is no text of its own, such as a time, is told by its title.
+                    if let (Some(true), Some(title)) = (self.is_whole.last(), self.titles.last()) {
+                        margin = margin.and(Look::Bold, title).text("  ");
+                    }
                     for line in row.last().into_iter().flatten() {
-                        for line in line.wrapped(columns - INDENT) {
+                        for line in line.wrapped(columns - margin.width()) {
                             screen.line(out, &margin.clone().join(&line));
                         }
                     }
@@ -83,12 +96,14 @@ impl Table {
         }
         let (last, others) = natural.split_last().map_or((0, &[][..]), |(last, others)| (*last, others));
         let room = columns.saturating_sub(total(others) + GAP);
-        if room >= LAST_WIDTH_MIN.min(last) {
+        let is_last_whole = self.is_whole.last() == Some(&true);
+        if room >= LAST_WIDTH_MIN.min(last) && !(is_last_whole && room < last) {
             return Layout::Beside([others, &[room]].concat());
         }
         let mut widths = others.to_vec();
         while total(&widths) > columns {
-            match widths.iter_mut().max() {
+            let breakable = widths.iter_mut().zip(&self.is_whole).filter(|(_, whole)| !**whole).map(|(width, _)| width);
+            match breakable.max() {
                 Some(widest) if *widest > CELL_WIDTH_MIN => *widest -= 1,
                 _ => return Layout::Records,
             }
@@ -192,6 +207,31 @@ another   1234
     short
 ";
         assert_eq!(shown(Some(40)), below);
+    }
+
+    #[test]
+    fn a_time_is_never_broken() {
+        let time = "2026-01-09 10:00:05.120+01:00";
+        let shown = |columns| {
+            let mut table = Table::new(&["TABLE", "OP", "COUNT", "FIRST", "LAST"]).number(2).whole([3, 4]);
+            table.row(["memberships", "update", "12", time, time].map(|text| vec![Line::plain(text)]).to_vec());
+            let mut out = String::new();
+            table.print(&Screen::plain(Some(columns)), &mut out);
+            out
+        };
+        assert_eq!(
+            shown(70),
+            "\
+TABLE        OP      COUNT  FIRST
+memberships  update     12  2026-01-09 10:00:05.120+01:00
+    LAST  2026-01-09 10:00:05.120+01:00
+"
+        );
+        for columns in 40..100 {
+            let shown = shown(columns);
+            assert_eq!(shown.matches(time).count(), 2, "{columns}: {shown}");
+            assert!(shown.lines().all(|line| width(line) <= columns), "{columns}: {shown}");
+        }
     }
 
     #[test]

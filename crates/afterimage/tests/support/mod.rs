@@ -34,6 +34,7 @@ pub(crate) fn afterimage(folder: &Path) -> Command {
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test")
         .env("AWS_REGION", "eu-central-1")
+        .env_remove("COLUMNS")
         .stdin(Stdio::null());
     command
 }

@@ -130,7 +130,10 @@ fn object(entry: &EntryView, labels: &Labels<'_>) -> String {
     }
     let id = entry.record_id.join(",");
     let label = labels.of(&id).map(|label| format!(" ({label})")).unwrap_or_default();
-    format!("{} {}{label}", singular(&entry.table), short(&id))
+    // An id of several parts is told from one that has a comma, as everywhere.
+    let parts = entry.record_id.iter().map(|part| part.replace('%', "%25").replace(',', "%2C"));
+    let shown = parts.collect::<Vec<_>>().join(",");
+    format!("{} {}{label}", singular(&entry.table), short(&shown))
 }
 
 /// `public.orders` → `order`. Only endings that are safe in English; any other name stays as it is.
@@ -326,6 +329,18 @@ mod tests {
         let mut named = entry(Op::Update, &json!([]), &json!({}));
         named.changed = vec!["a".into(), "b".into()];
         assert_eq!(FeedItem::of(&named).text, "support agent 42 changed the a and b of order 7; to what was not kept");
+    }
+
+    #[test]
+    fn an_id_of_several_parts_is_not_one_with_a_comma() {
+        let of = |parts: &[&str]| {
+            let mut told = entry(Op::Insert, &json!([]), &json!({"a,b":"both"}));
+            told.record_id = parts.iter().map(|&part| part.to_owned()).collect();
+            FeedItem::of(&told).object
+        };
+        assert_eq!(of(&["a", "b"]), "order a,b (both)");
+        assert_eq!(of(&["a,b"]), "order a%2Cb (both)");
+        assert_eq!(of(&["a%2Cb"]), "order a%252Cb");
     }
 
     #[test]
