@@ -19,14 +19,14 @@ use crate::stores;
 const LINE_BYTES_MAX: usize = 16 << 20;
 
 pub(super) async fn run(config: ReplayConfig, screen: &Screen, stop: &Stop) -> anyhow::Result<Outcome> {
-    let ReplayConfig { file, pipeline, store, worker, is_correction, is_dry_run, is_strict, json } = config;
+    let ReplayConfig { file, pipeline, rules, store, worker, is_correction, is_dry_run, is_strict, json } = config;
     let mut lines = Lines::open(&file)?;
     let missing = if is_dry_run { stores::Missing::Refuse } else { stores::Missing::Make };
     let store = stores::open(&store, missing)?;
     if !is_dry_run {
         store.migrate().await?;
     }
-    let mut replay = Replay::new(pipeline, store.clone(), worker, is_correction, is_dry_run);
+    let mut replay = Replay::new(pipeline, rules, store.clone(), worker, is_correction, is_dry_run);
     let mut progress = Progress::new();
     let ended = all(&mut lines, &mut replay, is_strict, &mut progress, stop).await;
     progress.end();

@@ -81,7 +81,7 @@ pub(crate) enum Command {
     /// Write out changes as NDJSON or CSV; of the last 24 hours, where no time is given.
     #[command(after_help = examples::EXPORT)]
     Export(Box<ExportArgs>),
-    /// Feed event files, or dead letters that were exported, through the pipeline again, straight into the store.
+    /// Feed event files, or dead letters or entries that were exported, through the pipeline again, straight into the store.
     #[command(after_help = examples::REPLAY)]
     Replay(Box<ReplayArgs>),
     /// Print what makes a shell complete the commands and flags of afterimage.

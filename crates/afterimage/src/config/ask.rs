@@ -1,7 +1,6 @@
 //! The questions on the command line: their flags.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use afterimage_event::Op;
 use afterimage_json::Pointer;

@@ -1,9 +1,10 @@
 //! `afterimage replay`: its flags, and its settings checked.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use afterimage_consumer::Pipeline;
-use afterimage_diff::RuleBlock;
+use afterimage_diff::{RuleBlock, Rules};
 use clap::Args;
 use clap::builder::BoolishValueParser;
 
@@ -13,7 +14,7 @@ use super::{BadConfig, StoreConfig, worker};
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct ReplayArgs {
-    /// The file, `-` for standard input: one event a line, or one letter of `dlq export`.
+    /// The file, `-` for standard input: one event a line, or one letter of `dlq export`, or one entry of `export`.
     file: PathBuf,
     /// Let the events of the file take the place of those with the same id: stored with a higher revision.
     #[arg(long, value_parser = BoolishValueParser::new())]
@@ -39,6 +40,8 @@ pub(crate) struct ReplayArgs {
 pub(crate) struct ReplayConfig {
     pub(crate) file: PathBuf,
     pub(crate) pipeline: Pipeline,
+    /// Those of the pipeline.
+    pub(crate) rules: Arc<Rules>,
     pub(crate) store: StoreConfig,
     /// As whom entries are stored.
     pub(crate) worker: String,
@@ -56,9 +59,11 @@ impl ReplayConfig {
         warnings: &mut Vec<String>,
     ) -> Result<Self, BadConfig> {
         let (events, rules) = worker::reading(args.events, blocks, warnings)?;
+        let rules = Arc::new(rules);
         Ok(Self {
             file: args.file,
-            pipeline: Pipeline::new(events, rules),
+            pipeline: Pipeline::new(events, rules.clone()),
+            rules,
             store,
             worker: worker::worker_name(None)?,
             is_correction: args.correct,

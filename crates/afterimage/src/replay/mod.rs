@@ -1,5 +1,6 @@
 //! Events from files: read as a worker reads messages, and stored by its rules.
 
+mod entry;
 mod line;
 mod report;
 
@@ -8,10 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afterimage_consumer::{Message, Pipeline, Processed, Processor};
+use afterimage_diff::Rules;
 use afterimage_event::{Contents, Layers, TimeOrigin, Timestamp, decode};
+use afterimage_store::content::Content;
 use afterimage_store::{AppendError, Arrival, ContentRow, Entry, Ledger, Lookup, StoreError};
 
 use crate::clock;
+use entry::{Exported, Unproven};
 use line::{Line, LineError};
 pub(crate) use report::Report;
 
@@ -25,6 +29,8 @@ const BYTES_MAX: usize = 4 << 20;
 /// Feeds lines to a store.
 pub(crate) struct Replay {
     pipeline: Pipeline,
+    /// Those of the pipeline.
+    rules: Arc<Rules>,
     store: Arc<dyn Lookup>,
     ledger: Ledger,
     worker: String,
@@ -37,13 +43,21 @@ pub(crate) struct Replay {
     pub(crate) report: Report,
 }
 
-/// A message that was understood, at least in part.
+/// A line that was understood, at least in part.
 struct Waiting {
     line: u64,
-    message: Message,
-    processed: Processed,
-    /// Is the time of its sending that of this run?
-    is_undated: bool,
+    told: Told,
+}
+
+enum Told {
+    Message {
+        message: Message,
+        processed: Processed,
+        /// Is the time of its sending that of this run?
+        is_undated: bool,
+    },
+    /// An entry of an export: the line.
+    Entry(String, Key),
 }
 
 /// What is to be stored of one event, and what that is.
@@ -64,6 +78,7 @@ enum Is {
 impl Replay {
     pub(crate) fn new(
         pipeline: Pipeline,
+        rules: Arc<Rules>,
         store: Arc<dyn Lookup>,
         worker: String,
         is_correction: bool,
@@ -72,7 +87,8 @@ impl Replay {
         let ledger = Ledger::new(store.clone());
         let report = Report { dry_run: is_dry_run, ..Report::default() };
         let (waiting, ids) = (Vec::new(), HashSet::new());
-        Self { pipeline, store, ledger, worker, is_correction, is_dry_run, waiting, waiting_bytes: 0, ids, report }
+        let waiting_bytes = 0;
+        Self { pipeline, rules, store, ledger, worker, is_correction, is_dry_run, waiting, waiting_bytes, ids, report }
     }
 
     /// Takes a line; what it holds is stored together with others, at the latest by [`Self::flush`].
@@ -86,12 +102,14 @@ impl Replay {
             Ok(Line::Event(message)) => (message, true),
             Ok(Line::Letter(message)) => (message, false),
             Ok(Line::End) => return Ok(()),
-            Err(LineError::Entry) => {
-                self.report.refuse(
-                    number,
-                    "exported_entry",
-                    "an exported entry is no event; replay takes the events themselves",
-                );
+            Ok(Line::Entry) => {
+                match Exported::read(text) {
+                    Ok(entry) => {
+                        let told = Told::Entry(text.to_owned(), (entry.tenant, entry.source, entry.id));
+                        self.wait(Waiting { line: number, told }, text.len()).await?;
+                    }
+                    Err(unproven) => self.report.refuse(number, unproven.code(), &unproven.to_string()),
+                }
                 return Ok(());
             }
             Err(LineError::Letter) => {
@@ -117,13 +135,19 @@ impl Replay {
         if processed.entries.is_empty() {
             return Ok(());
         }
-        let ids: Vec<String> = processed.entries.iter().map(|(_, entry)| entry.identity.event_id.clone()).collect();
+        let bytes = message.body.len();
+        let told = Told::Message { message, processed, is_undated };
+        self.wait(Waiting { line: number, told }, bytes).await
+    }
+
+    async fn wait(&mut self, one: Waiting, bytes: usize) -> Result<(), StoreError> {
+        let ids: Vec<String> = one.keys().into_iter().map(|(_, _, id)| id).collect();
         if ids.iter().any(|id| self.ids.contains(id)) {
             self.flush().await?;
         }
         self.ids.extend(ids);
-        self.waiting_bytes += message.body.len();
-        self.waiting.push(Waiting { line: number, message, processed, is_undated });
+        self.waiting_bytes += bytes;
+        self.waiting.push(one);
         if self.waiting.len() >= LINES_MAX || self.waiting_bytes >= BYTES_MAX {
             self.flush().await?;
         }
@@ -144,8 +168,20 @@ impl Replay {
         let mut there = self.there(&waiting).await?;
         let now = clock::now();
         let mut tellings: Vec<Telling> = Vec::new();
-        for one in waiting {
-            tellings.extend(self.tellings(one, &mut there, now));
+        for Waiting { line, told } in waiting {
+            match told {
+                Told::Message { message, processed, is_undated } => {
+                    tellings.extend(self.tellings(line, message, &processed, is_undated, &mut there, now));
+                }
+                Told::Entry(text, key) => {
+                    let versions = there.remove(&key).unwrap_or_default();
+                    match self.exported(line, &text, &versions, now) {
+                        Ok(Some(telling)) => tellings.push(telling),
+                        Ok(None) => self.report.expired += 1,
+                        Err(unproven) => self.report.refuse(line, unproven.code(), &unproven.to_string()),
+                    }
+                }
+            }
         }
         if !self.is_dry_run {
             tellings = self.store(tellings).await?;
@@ -174,9 +210,8 @@ impl Replay {
     /// The versions that the trail has of these events.
     async fn there(&self, waiting: &[Waiting]) -> Result<BTreeMap<Key, Vec<ContentRow>>, StoreError> {
         let mut asked: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
-        for (_, entry) in waiting.iter().flat_map(|one| &one.processed.entries) {
-            let scope = (entry.record.tenant.clone(), entry.record.source.clone());
-            asked.entry(scope).or_default().push(entry.identity.event_id.clone());
+        for (tenant, source, id) in waiting.iter().flat_map(Waiting::keys) {
+            asked.entry((tenant, source)).or_default().push(id);
         }
         let mut there = BTreeMap::new();
         for ((tenant, source), ids) in asked {
@@ -188,8 +223,52 @@ impl Replay {
         Ok(there)
     }
 
-    fn tellings(&self, one: Waiting, there: &mut BTreeMap<Key, Vec<ContentRow>>, now: Timestamp) -> Vec<Telling> {
-        let Waiting { line, mut message, processed, is_undated } = one;
+    /// What is to be stored of an exported entry. `None`: its retention has ended.
+    fn exported(
+        &self,
+        line: u64,
+        text: &str,
+        versions: &[ContentRow],
+        now: Timestamp,
+    ) -> Result<Option<Telling>, Unproven> {
+        let exported = Exported::read(text)?;
+        // What is there already need not be proven, whatever rules took out of it. Told again as it stands there, it mends an
+        // index row that a crash left out.
+        let there = |row: &ContentRow| {
+            let entry = Entry::from_content(row.content.clone()).ok()?;
+            Some(Telling { line, entry: Arc::new(entry), is: Is::There })
+        };
+        let is_it = |row: &&ContentRow| Content::read(&row.content).is_ok_and(|content| exported.is(&content));
+        if let Some(telling) = versions.iter().find(is_it).and_then(there) {
+            return Ok(Some(telling));
+        }
+        let highest = versions.iter().map(|row| row.identity.revision).max();
+        let (revision, is) = match highest {
+            None => (exported.revision, Is::New),
+            Some(highest) if self.is_correction => (highest.saturating_add(1), Is::Corrected),
+            Some(_) => (0, Is::Conflict),
+        };
+        let Some(entry) = exported.entry(&self.rules, now, revision)? else { return Ok(None) };
+        // The same data, told in another way; or by the correction that stands.
+        let is_told = |row: &&ContentRow| {
+            row.identity.input_digest == entry.identity.input_digest
+                && (!self.is_correction || Some(row.identity.revision) == highest)
+        };
+        if let Some(telling) = versions.iter().find(is_told).and_then(there) {
+            return Ok(Some(telling));
+        }
+        Ok(Some(Telling { line, entry: Arc::new(entry), is }))
+    }
+
+    fn tellings(
+        &self,
+        line: u64,
+        mut message: Message,
+        processed: &Processed,
+        is_undated: bool,
+        there: &mut BTreeMap<Key, Vec<ContentRow>>,
+        now: Timestamp,
+    ) -> Vec<Telling> {
         let versions: BTreeMap<usize, Vec<ContentRow>> = processed
             .entries
             .iter()
@@ -257,6 +336,16 @@ impl Replay {
             }
         }
         Ok(stored)
+    }
+}
+
+impl Waiting {
+    /// Of what it tells.
+    fn keys(&self) -> Vec<Key> {
+        match &self.told {
+            Told::Message { processed, .. } => processed.entries.iter().map(|(_, entry)| key(entry)).collect(),
+            Told::Entry(_, key) => vec![key.clone()],
+        }
     }
 }
 

@@ -25,7 +25,7 @@ mod read;
 mod write;
 
 pub(crate) use derive::{Side, changes_of_image};
-pub use read::{ActorParts, Content, ContentError};
+pub use read::{ActorParts, Content, ContentError, read_change};
 pub(crate) use write::Writer;
 
 /// The format that is written, and the highest one that is read.

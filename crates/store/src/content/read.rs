@@ -1,5 +1,6 @@
-use afterimage_diff::Images;
+use afterimage_diff::{Change, ChangeKind, Images};
 use afterimage_event::{Op, Position, RecordKey, Timestamp};
+use afterimage_json::{Pointer, Raw};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -179,6 +180,24 @@ impl Content {
             identity: self.identity(),
         }
     }
+}
+
+/// A change, read back. `None` for one whose values were redacted: images do not hold them either. Which element of an array it is about is told by its
+/// path.
+#[must_use]
+pub fn read_change<'a>(change: Raw<'a>) -> Option<Change<'a>> {
+    let pointer = |key| change.get(key).and_then(Raw::string).and_then(|text| text.parse::<Pointer>().ok());
+    let values = |list: Raw<'a>| list.elements().map(|elements| elements.collect::<Vec<_>>());
+    let kind = match (change.get("old"), change.get("new"), change.get("order")) {
+        (None, Some(new), _) => ChangeKind::Added { new },
+        (Some(old), None, _) => ChangeKind::Removed { old },
+        (Some(old), Some(new), _) => ChangeKind::Replaced { old, new },
+        (None, None, Some(order)) => {
+            ChangeKind::Order { old: values(order.get("old")?)?, new: values(order.get("new")?)? }
+        }
+        (None, None, None) => return None,
+    };
+    Some(Change { path: pointer("path")?, old_path: pointer("old_path"), key: Vec::new(), kind })
 }
 
 fn parsed<'de, D: Deserializer<'de>, T: std::str::FromStr<Err: std::fmt::Display>>(source: D) -> Result<T, D::Error> {

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::state::unknown;
 use super::{Flag, StateView, TrailError};
-use crate::content::Content;
+use crate::content::{Content, read_change};
 use crate::{Digest, StoreError};
 
 /// What a record looks like, told entry by entry, oldest first: each costs what it holds, however long the history.
@@ -273,20 +273,4 @@ fn extend(pointers: &mut Vec<String>, more: &[String]) {
 
 fn damaged(entry: &Content, error: &impl std::fmt::Display) -> TrailError {
     TrailError::Store(StoreError::Damaged { reason: format!("event `{}`: {error}", entry.id) })
-}
-
-/// A change, read back. `None` for one whose values were redacted: images do not hold them either.
-fn read_change<'a>(change: Raw<'a>) -> Option<Change<'a>> {
-    let pointer = |key| change.get(key).and_then(Raw::string).and_then(|text| text.parse::<Pointer>().ok());
-    let values = |list: Raw<'a>| list.elements().map(|elements| elements.collect::<Vec<_>>());
-    let kind = match (change.get("old"), change.get("new"), change.get("order")) {
-        (None, Some(new), _) => ChangeKind::Added { new },
-        (Some(old), None, _) => ChangeKind::Removed { old },
-        (Some(old), Some(new), _) => ChangeKind::Replaced { old, new },
-        (None, None, Some(order)) => {
-            ChangeKind::Order { old: values(order.get("old")?)?, new: values(order.get("new")?)? }
-        }
-        (None, None, None) => return None,
-    };
-    Some(Change { path: pointer("path")?, old_path: pointer("old_path"), key: Vec::new(), kind })
 }
