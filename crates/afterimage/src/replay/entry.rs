@@ -1,7 +1,7 @@
 //! Entries of exports: the events that they were made of, as far as that can be proven.
 //!
 //! An entry keeps less than its event had: no image before an update, nothing of what rules took out. What is missing is
-//! worked out from the changes, and believed only if the entry that the event makes has the digests of the one that was
+//! worked out from the changes, and from the entries beside it in the file, and believed only if the entry that the event makes has the digests of the one that was
 //! read: they are keyed, and made of the images as they were sent. Nothing is made up: what cannot be proven is refused.
 
 use std::borrow::Cow;
@@ -18,6 +18,8 @@ use afterimage_store::{Entry, Kept, keep};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+use super::chain::{Chain, Link};
 
 /// An entry as exports hold it (design §4).
 #[derive(Debug, Deserialize)]
@@ -71,7 +73,10 @@ pub(super) enum Unproven {
     Reserved,
     #[error("rules took out the value at {0}: what it was is not in the file")]
     Redacted(String),
-    #[error("the image {0} the change was not kept: what the record was is not in the file")]
+    #[error(
+        "the image {0} the change was not kept, and the entries of the record that the file has before do not lead to it: \
+         export from its first change, with --asc"
+    )]
     NoImage(&'static str),
     #[error(
         "an event that made this entry cannot be proven ({0} would be another): values were taken out by rules, or other rules \
@@ -156,8 +161,14 @@ impl<'a> Exported<'a> {
     }
 
     /// The entry that the event makes which it was made of, by these rules. `None`: its retention has ended.
-    pub(super) fn entry(&self, rules: &Rules, now: Timestamp, revision: u32) -> Result<Option<Entry>, Unproven> {
-        let (event, before) = self.event()?;
+    pub(super) fn entry(
+        &self,
+        images: &Images,
+        rules: &Rules,
+        now: Timestamp,
+        revision: u32,
+    ) -> Result<Option<Entry>, Unproven> {
+        let event = self.event(images)?;
         let entry = match keep(&event, rules, now, revision) {
             Ok(Kept::Entry(entry)) => *entry,
             Ok(Kept::Expired) => return Ok(None),
@@ -169,9 +180,13 @@ impl<'a> Exported<'a> {
         if !content.redacted.is_empty() {
             return Err(Unproven::Differs("redacted"));
         }
+        // Digests know nothing of quiet values, and one that was carried over from another entry may be out of date.
+        if images.are_folded && content.after.is_some() && !content.approximate.is_empty() {
+            return Err(Unproven::NoImage("after"));
+        }
         // The one image of a delete stands in no member of its own.
         let stored = content.before.as_deref().and_then(|image| Raw::parse(image.get()).ok());
-        let is_whole = match (event.op, stored, before.as_deref().map(Raw::parse)) {
+        let is_whole = match (event.op, stored, images.before.as_deref().map(Raw::parse)) {
             (Op::Delete, Some(stored), Some(Ok(before))) => equal(stored, before),
             _ => true,
         };
@@ -182,18 +197,8 @@ impl<'a> Exported<'a> {
         }
     }
 
-    /// The event, and its image before.
-    fn event(&self) -> Result<(ChangeEvent<'_>, Option<String>), Unproven> {
-        if self.source == OWN_SOURCE {
-            return Err(Unproven::Reserved);
-        }
-        let op: Op = self.op.parse().map_err(|_| Unproven::Malformed)?;
-        if op.as_str() != self.op || self.record_id.is_empty() && op.needs_image() {
-            return Err(Unproven::Malformed);
-        }
-        let changes = self.changes()?;
-        let after = self.after.map(|image| parsed(image.get()).map(Raw::as_str)).transpose()?;
-        let before = self.before(op, &changes, after)?;
+    /// The event, with these images.
+    fn event<'i>(&'i self, images: &'i Images) -> Result<ChangeEvent<'i>, Unproven> {
         let (occurred_at, published_at) = (time(&self.occurred_at)?, time(&self.published_at)?);
         let position = match &self.position {
             Some(place) => {
@@ -210,43 +215,49 @@ impl<'a> Exported<'a> {
         };
         let (context, labels) = (object(self.context)?, object(self.labels)?);
         // Of a change that came by Sequin: what its sink said of itself, which is no data of the event.
-        let has_carrier = numbers("lsn:")
-            && context
-                .and_then(|context| context.get("extra")?.get("metadata"))
-                .is_some_and(|it| it.members().is_some());
-        let carrier = has_carrier.then(|| Aside { name: "metadata".to_owned(), kind: AsideKind::Carrier });
+        let metadata = context.and_then(|context| context.get("extra")?.get("metadata")?.members());
+        let carrier = metadata.filter(|_| numbers("lsn:")).map(|_| AsideKind::Carrier);
         let unknown = self.unknown.iter().map(|text| text.parse::<Pointer>().map_err(|_| Unproven::Malformed));
-        let event = ChangeEvent {
+        let actor = self.actor.clone().map(|ActorParts { kind, id, name, email, on_behalf_of }| Actor {
+            kind,
+            id,
+            name,
+            email,
+            on_behalf_of,
+        });
+        Ok(ChangeEvent {
             id: EventId { value: self.id.clone(), origin: IdOrigin::Event },
-            record: RecordKey {
-                tenant: self.tenant.clone(),
-                source: self.source.clone(),
-                table: self.table.clone(),
-                record_id: self.record_id.clone(),
-            },
-            op,
+            record: self.record(),
+            op: self.op()?,
             occurred_at,
             // A time of its own is not that of its publishing to the microsecond.
             time_origin: if occurred_at == published_at { TimeOrigin::Sqs } else { TimeOrigin::Event },
             position,
             position_is_own: numbers("seq:") || numbers("lsn:"),
             transaction: self.transaction.clone(),
-            actor: self.actor.clone().map(|ActorParts { kind, id, name, email, on_behalf_of }| Actor {
-                kind,
-                id,
-                name,
-                email,
-                on_behalf_of,
-            }),
+            actor,
             context: context.map(|context| Cow::Borrowed(context.as_str())),
-            asides: carrier.into_iter().collect(),
+            asides: carrier.into_iter().map(|kind| Aside { name: "metadata".to_owned(), kind }).collect(),
             labels,
-            before: before.clone().map(Cow::Owned),
-            after: after.map(Cow::Borrowed),
+            before: images.before.as_deref().map(Cow::Borrowed),
+            after: images.after.as_deref().map(Cow::Borrowed),
             unknown: unknown.collect::<Result<_, _>>()?,
             published_at,
-        };
-        Ok((event, before))
+        })
+    }
+
+    /// The record it is about.
+    fn record(&self) -> RecordKey {
+        let [tenant, source, table] = [&self.tenant, &self.source, &self.table].map(String::clone);
+        RecordKey { tenant, source, table, record_id: self.record_id.clone() }
+    }
+
+    fn op(&self) -> Result<Op, Unproven> {
+        let op: Op = self.op.parse().map_err(|_| Unproven::Malformed)?;
+        if op.as_str() != self.op || self.record_id.is_empty() && op.needs_image() {
+            return Err(Unproven::Malformed);
+        }
+        Ok(op)
     }
 
     fn changes(&self) -> Result<Vec<Change<'a>>, Unproven> {
@@ -262,23 +273,63 @@ impl<'a> Exported<'a> {
             .collect()
     }
 
-    /// The image before. (That after stands in the entry, or nowhere.)
-    fn before(&self, op: Op, changes: &[Change<'_>], after: Option<&str>) -> Result<Option<String>, Unproven> {
-        let has_after = self.after_digest.is_some();
-        match op {
-            Op::Truncate | Op::Ddl => Ok(None),
-            Op::Delete if self.before_digest.is_none() => Ok(None),
-            Op::Delete if changes.is_empty() && !self.changed.is_empty() => Err(Unproven::NoImage("before")),
-            Op::Delete => taken_away(changes).map(Some),
-            _ if has_after && after.is_none() => Err(Unproven::NoImage("after")),
-            Op::Update if self.before_digest.is_some() && has_after => {
-                undone(changes, after.unwrap_or_default()).map(Some)
+    /// The images that the event had; what the chain knows of the record stands in for one that was not kept, and comes to
+    /// know these.
+    pub(super) fn images(&self, chain: &mut Chain) -> Result<Images, Unproven> {
+        if self.source == OWN_SOURCE {
+            return Err(Unproven::Reserved);
+        }
+        let images = self.images_next_to(chain)?;
+        // Digests leave out what was unknown, so they name no image.
+        if self.unknown.is_empty() {
+            let sides = [(&self.before_digest, &images.before), (&self.after_digest, &images.after)];
+            let link = |(digest, image): (&Option<String>, &Option<String>)| {
+                Some(Link { digest: digest.clone()?, image: image.clone()? })
+            };
+            chain.tell(self.record(), sides.into_iter().filter_map(link).collect());
+        }
+        Ok(images)
+    }
+
+    fn images_next_to(&self, chain: &Chain) -> Result<Images, Unproven> {
+        let changes = self.changes()?;
+        let after = self.after.map(|image| parsed(image.get()).map(|image| image.as_str().to_owned())).transpose()?;
+        let one = |before, after| Ok(Images { before, after, are_folded: false });
+        match (self.op()?, &self.before_digest, &self.after_digest) {
+            (Op::Truncate | Op::Ddl, ..) => one(None, None),
+            (Op::Delete, None, _) => one(None, None),
+            (Op::Delete, ..) if changes.is_empty() && !self.changed.is_empty() => Err(Unproven::NoImage("before")),
+            (Op::Delete, ..) => one(Some(taken_away(&changes)?), None),
+            (Op::Update, Some(_), Some(_)) if after.is_some() => {
+                let after = after.unwrap_or_default();
+                one(Some(undone(&changes, &after)?), Some(after))
             }
+            (Op::Update, Some(before), Some(after)) if self.unknown.is_empty() && !changes.is_empty() => {
+                let record = self.record();
+                match (chain.image(&record, before), chain.image(&record, after)) {
+                    (Some(image), _) => done(&changes, image),
+                    (None, Some(image)) => {
+                        let after = image.to_owned();
+                        Ok(Images { before: Some(undone(&changes, &after)?), after: Some(after), are_folded: true })
+                    }
+                    (None, None) => Err(Unproven::NoImage("after")),
+                }
+            }
+            (_, _, Some(_)) if after.is_none() => Err(Unproven::NoImage("after")),
             // Kept without the other one, an image before is not shown.
-            _ if self.before_digest.is_some() => Err(Unproven::NoImage("before")),
-            _ => Ok(None),
+            (_, Some(_), _) => Err(Unproven::NoImage("before")),
+            (..) => one(None, after),
         }
     }
+}
+
+/// What the record was and became.
+#[derive(Debug)]
+pub(super) struct Images {
+    before: Option<String>,
+    after: Option<String>,
+    /// Is the image after another entry's, with the changes between?
+    are_folded: bool,
 }
 
 fn time(text: &str) -> Result<Timestamp, Unproven> {
@@ -311,28 +362,41 @@ fn taken_away(changes: &[Change<'_>]) -> Result<String, Unproven> {
 fn undone(changes: &[Change<'_>], after: &str) -> Result<String, Unproven> {
     let mut image = patch::to_value(parsed(after)?);
     json_patch::patch(&mut image, &patch::inverse(changes)).map_err(|_| Unproven::Differs("changes"))?;
-    let mut out = String::with_capacity(after.len());
-    Ordered::by(changes).write(&image, &Pointer::root(), &mut out);
-    Ok(out)
+    Ok(Ordered::by(changes, Change::path_before).text(&image))
 }
 
-/// The order of members in an image before: changes stand in it, and are to be found again in the same.
+/// The images of an update, from that before it and the changes.
+fn done(changes: &[Change<'_>], before: &str) -> Result<Images, Unproven> {
+    let mut image = patch::to_value(parsed(before)?);
+    let before = Ordered::by(changes, Change::path_before).text(&image);
+    json_patch::patch(&mut image, &patch::forward(changes)).map_err(|_| Unproven::Differs("changes"))?;
+    let after = Ordered::by(changes, |change| &change.path).text(&image);
+    Ok(Images { before: Some(before), after: Some(after), are_folded: true })
+}
+
+/// The order of members in an image: changes stand in it, and are to be found again in the same.
 struct Ordered {
     /// The first change at or below each place.
     first: HashMap<String, usize>,
 }
 
 impl Ordered {
-    fn by(changes: &[Change<'_>]) -> Self {
+    fn by<'a>(changes: &[Change<'a>], path: impl for<'c> Fn(&'c Change<'a>) -> &'c Pointer) -> Self {
         let mut first = HashMap::new();
         for (index, change) in changes.iter().enumerate() {
             let mut place = Pointer::root();
-            for name in change.path_before().segments() {
+            for name in path(change).segments() {
                 place.push(&name);
                 first.entry(place.to_string()).or_insert(index);
             }
         }
         Self { first }
+    }
+
+    fn text(&self, image: &Value) -> String {
+        let mut out = String::new();
+        self.write(image, &Pointer::root(), &mut out);
+        out
     }
 
     /// Writes the value at a place. What no change touches may stand anywhere.
@@ -360,6 +424,215 @@ impl Ordered {
                 out.push(']');
             }
             plain => out.push_str(&plain.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use afterimage_diff::{DigestKey, RuleBlock};
+    use afterimage_store::{Arrival, Filter, Ledger, Listing, Store, Trail};
+    use afterimage_store_sqlite::{Options, SqliteStore};
+    use serde_json::json;
+
+    use super::*;
+
+    /// A small generator of documents; the same from the same seed.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, bound: u64) -> u64 {
+            // xorshift64
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0 % bound
+        }
+
+        fn value(&mut self, depth: u64) -> Value {
+            let plain =
+                ["null", "true", "1", "1.0", "-0.5e1", "12345678901234567890.10", "\"\"", "\"\\u00e9~/\"", "{}", "[]"];
+            match self.below(if depth == 0 { 10 } else { 16 }) {
+                at @ 0..10 => serde_json::from_str(plain[at as usize]).unwrap(),
+                10..12 => (0..self.below(5)).map(|_| self.value(depth - 1)).collect(),
+                // Elements with keys.
+                12 => (0..self.below(5))
+                    .map(|id| json!({ "id": (id * 7 + self.below(3)) % 11, "v": self.value(0) }))
+                    .collect(),
+                _ => self.object(depth - 1),
+            }
+        }
+
+        fn object(&mut self, depth: u64) -> Value {
+            let names = ["a", "b/c", "~", "é", "", "list", "seen"];
+            let members = (0..self.below(6)).map(|_| (names[self.below(7) as usize].to_owned(), self.value(depth)));
+            Value::Object(members.collect())
+        }
+
+        /// Another state of a document: mostly the same.
+        fn changed(&mut self, document: &Value) -> Value {
+            match document {
+                Value::Object(members) if self.below(8) > 0 => {
+                    let kept =
+                        members.iter().filter(|_| self.0 % 5 > 0).map(|(name, value)| (name.clone(), value.clone()));
+                    let mut kept: serde_json::Map<String, Value> = kept.collect();
+                    let name = ["a", "~", "list", "new"][self.below(4) as usize].to_owned();
+                    let value = match members.get(&name) {
+                        Some(value) => self.changed(value),
+                        None => self.value(2),
+                    };
+                    kept.insert(name, value);
+                    Value::Object(kept)
+                }
+                Value::Array(elements) => {
+                    let mut elements = elements.clone();
+                    if !elements.is_empty() {
+                        let at = self.below(elements.len() as u64) as usize;
+                        let moved = elements.remove(at);
+                        if self.below(3) > 0 {
+                            elements.insert(0, moved);
+                        }
+                    }
+                    elements.push(self.value(1));
+                    Value::Array(elements)
+                }
+                _ => self.value(2),
+            }
+        }
+
+        /// Text with the members of objects in any order.
+        fn text(&mut self, value: &Value) -> String {
+            match value {
+                Value::Object(members) => {
+                    let mut members: Vec<_> = members.iter().collect();
+                    for at in (1..members.len()).rev() {
+                        members.swap(at, self.below(at as u64 + 1) as usize);
+                    }
+                    let mut out = Object::default();
+                    members.into_iter().for_each(|(name, value)| out.member(name, &self.text(value)));
+                    out.finish()
+                }
+                Value::Array(elements) => {
+                    let elements: Vec<_> = elements.iter().map(|element| self.text(element)).collect();
+                    format!("[{}]", elements.join(","))
+                }
+                plain => plain.to_string(),
+            }
+        }
+    }
+
+    fn rules(arrays: &str, images: &str) -> Rules {
+        let block = RuleBlock::new("test", "*", "*").array("/**", arrays).unwrap().images(images).unwrap();
+        Rules::new(vec![block.quiet("/seen").unwrap()], DigestKey::published()).unwrap()
+    }
+
+    fn moment(second: i64) -> Timestamp {
+        Timestamp::from_micros(second * 1_000_000).unwrap()
+    }
+
+    /// The life of one record, as lines of an export, the oldest first.
+    async fn exported(random: &mut Random, rules: &Rules, count: i64) -> Vec<String> {
+        let mut entries = Vec::new();
+        let mut state = random.object(3);
+        for second in 0..count {
+            let before = state.clone();
+            if second > 0 {
+                state = random.changed(&state);
+            }
+            let (before, after) = (random.text(&before), random.text(&state));
+            let event = ChangeEvent {
+                id: EventId { value: format!("e{second}"), origin: IdOrigin::Event },
+                record: RecordKey {
+                    tenant: "default".into(),
+                    source: "shop".into(),
+                    table: "t".into(),
+                    record_id: vec!["1".into()],
+                },
+                op: if second == 0 { Op::Insert } else { Op::Update },
+                occurred_at: moment(second + 1),
+                time_origin: TimeOrigin::Event,
+                position: None,
+                position_is_own: false,
+                transaction: None,
+                actor: None,
+                context: None,
+                asides: Vec::new(),
+                labels: None,
+                before: (second > 0).then(|| Cow::Owned(before)),
+                after: Some(Cow::Owned(after)),
+                unknown: Vec::new(),
+                published_at: moment(second + 1_000_000),
+            };
+            if let Kept::Entry(entry) = keep(&event, rules, moment(0), 0).unwrap() {
+                entries.push(Arc::from(entry));
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(folder.path().join("trail.db"), &Options::default()).unwrap());
+        store.migrate().await.unwrap();
+        let arrival = Arrival { worker: "w".to_owned(), at: moment(2_000_000) };
+        for result in Ledger::new(store.clone()).append(&entries, &arrival).await {
+            let _durable = result.unwrap();
+        }
+        let filter = Filter { tenant: "default".into(), ..Filter::default() };
+        let listing = Listing { from: Some(moment(0)), limit: 1000, ..Listing::default() };
+        let page = Trail::new(store).changes(&filter, &listing).await.unwrap();
+        let lines = page.items.iter().rev().map(|entry| serde_json::to_string(entry).unwrap());
+        lines.collect()
+    }
+
+    #[tokio::test]
+    async fn an_entry_makes_the_event_that_makes_it_whatever_changed_and_however_arrays_are_compared() {
+        let mut random = Random(0x9e37_79b9_7f4a_7c15);
+        let mut folded = 0;
+        for round in 0..100 {
+            let arrays = ["atomic", "index", "keyed(/id)", "set", "lcs"][round % 5];
+            let images = ["after", "changes"][round / 5 % 2];
+            let rules = rules(arrays, images);
+            let lines = exported(&mut random, &rules, 6).await;
+            let mut chain = Chain::default();
+            for line in &lines {
+                let entry = Exported::read(line).unwrap();
+                let pair =
+                    entry.images(&mut chain).unwrap_or_else(|error| panic!("{arrays} {images}: {error}\n{line}"));
+                folded += usize::from(pair.are_folded);
+                let again = entry.entry(&pair, &rules, moment(0), 0);
+                let again = again.unwrap_or_else(|error| panic!("{arrays} {images}: {error}\n{line}")).unwrap();
+                assert!(
+                    entry.is(&Content::read(&again.content).unwrap()),
+                    "{arrays} {images}\n{line}\n{}",
+                    again.content
+                );
+            }
+        }
+        assert!(folded > 50, "only {folded} images were worked out from other entries");
+    }
+
+    #[tokio::test]
+    async fn an_export_that_runs_back_in_time_tells_what_lies_before_an_image() {
+        let mut random = Random(7);
+        let rules = rules("atomic", "changes");
+        let lines = exported(&mut random, &rules, 8).await;
+        let last: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+        let mut chain = Chain::default();
+        // The newest image is nowhere in the file ...
+        let newest = Exported::read(lines.last().unwrap()).unwrap();
+        assert_eq!(last.get("after"), None);
+        assert_eq!(newest.images(&mut chain).unwrap_err(), Unproven::NoImage("after"));
+        // ... and known, where the next change told it.
+        let state = {
+            let mut ascending = Chain::default();
+            let images = lines.iter().map(|line| Exported::read(line).unwrap().images(&mut ascending).unwrap());
+            images.last().unwrap()
+        };
+        let link = Link { digest: last["after_digest"].as_str().unwrap().to_owned(), image: state.after.unwrap() };
+        chain.tell(newest.record(), vec![link]);
+        for line in lines.iter().rev() {
+            let entry = Exported::read(line).unwrap();
+            let images = entry.images(&mut chain).unwrap();
+            assert!(entry.entry(&images, &rules, moment(0), 0).unwrap().is_some(), "{line}");
         }
     }
 }

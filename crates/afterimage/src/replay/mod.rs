@@ -1,5 +1,6 @@
 //! Events from files: read as a worker reads messages, and stored by its rules.
 
+mod chain;
 mod entry;
 mod line;
 mod report;
@@ -15,6 +16,7 @@ use afterimage_store::content::Content;
 use afterimage_store::{AppendError, Arrival, ContentRow, Entry, Ledger, Lookup, StoreError};
 
 use crate::clock;
+use chain::Chain;
 use entry::{Exported, Unproven};
 use line::{Line, LineError};
 pub(crate) use report::Report;
@@ -40,6 +42,8 @@ pub(crate) struct Replay {
     waiting_bytes: usize,
     /// Event ids of those that wait: what is told twice in a file is told one after the other.
     ids: HashSet<String>,
+    /// What exported entries told of their records.
+    chain: Chain,
     pub(crate) report: Report,
 }
 
@@ -87,8 +91,21 @@ impl Replay {
         let ledger = Ledger::new(store.clone());
         let report = Report { dry_run: is_dry_run, ..Report::default() };
         let (waiting, ids) = (Vec::new(), HashSet::new());
-        let waiting_bytes = 0;
-        Self { pipeline, rules, store, ledger, worker, is_correction, is_dry_run, waiting, waiting_bytes, ids, report }
+        let (waiting_bytes, chain) = (0, Chain::default());
+        Self {
+            pipeline,
+            rules,
+            store,
+            ledger,
+            worker,
+            is_correction,
+            is_dry_run,
+            waiting,
+            waiting_bytes,
+            ids,
+            chain,
+            report,
+        }
     }
 
     /// Takes a line; what it holds is stored together with others, at the latest by [`Self::flush`].
@@ -225,13 +242,14 @@ impl Replay {
 
     /// What is to be stored of an exported entry. `None`: its retention has ended.
     fn exported(
-        &self,
+        &mut self,
         line: u64,
         text: &str,
         versions: &[ContentRow],
         now: Timestamp,
     ) -> Result<Option<Telling>, Unproven> {
         let exported = Exported::read(text)?;
+        let images = exported.images(&mut self.chain);
         // What is there already need not be proven, whatever rules took out of it. Told again as it stands there, it mends an
         // index row that a crash left out.
         let there = |row: &ContentRow| {
@@ -248,7 +266,7 @@ impl Replay {
             Some(highest) if self.is_correction => (highest.saturating_add(1), Is::Corrected),
             Some(_) => (0, Is::Conflict),
         };
-        let Some(entry) = exported.entry(&self.rules, now, revision)? else { return Ok(None) };
+        let Some(entry) = exported.entry(&images?, &self.rules, now, revision)? else { return Ok(None) };
         // The same data, told in another way; or by the correction that stands.
         let is_told = |row: &&ContentRow| {
             row.identity.input_digest == entry.identity.input_digest
