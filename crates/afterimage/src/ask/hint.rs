@@ -28,6 +28,7 @@ pub(crate) fn of_nothing(question: &Question) -> String {
 fn of_filter(filter: &Filter) -> impl Iterator<Item = &'static str> {
     let is_own = filter.source.as_deref() == Some(OWN_SOURCE);
     [
+        (filter.table.is_some() && !is_own, "`afterimage counts table` lists the tables by their whole names"),
         (filter.actor.is_some(), "actors are matched by id or address, by name only where they have neither"),
         (filter.field.is_some(), "a field is a top-level name of the record"),
         (filter.ops.contains(&Op::Access) && !is_own, "who asked what is found with --source afterimage"),
@@ -50,6 +51,8 @@ mod tests {
         assert_eq!(asked(Filter::default()), "nothing found");
         assert!(of_nothing(&Question::Changes(Filter::default(), Listing::default())).contains("the last 24 hours"));
         assert!(asked(Filter { actor: Some("Sam".into()), ..Filter::default() }).contains("matched by id or address"));
+        let table = Filter { table: Some("users".into()), ..Filter::default() };
+        assert!(asked(table).contains("counts table"));
         let access = Filter { ops: vec![Op::Access], ..Filter::default() };
         assert!(asked(access.clone()).contains("--source afterimage"));
         assert_eq!(asked(Filter { source: Some(OWN_SOURCE.into()), ..access }), "nothing found");

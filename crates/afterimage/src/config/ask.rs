@@ -222,8 +222,9 @@ pub(crate) struct ChangesArgs {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct CountsArgs {
-    /// What is counted together: source, table, op, actor, field, hour, day, request, transaction, migration.
-    #[arg(value_name = "BY", value_delimiter = ',', default_values = ["table", "op"])]
+    /// What is counted together, joined by commas: source, table, op, actor, field, hour, day (of UTC), request, transaction,
+    /// migration.
+    #[arg(value_name = "BY", value_delimiter = ',', default_value = "table,op")]
     pub(super) by: Vec<Dimension>,
     #[command(flatten)]
     pub(super) filter: FilterArgs,
@@ -237,8 +238,9 @@ pub(crate) struct CountsArgs {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct BurstsArgs {
-    /// Whose changes are counted together: any of the dimensions of counts.
-    #[arg(value_name = "BY", value_delimiter = ',', default_values = ["actor", "table", "op"])]
+    /// Whose changes are counted together, joined by commas: source, table, op, actor, field, hour, day (of UTC), request,
+    /// transaction, migration.
+    #[arg(value_name = "BY", value_delimiter = ',', default_value = "actor,table,op")]
     pub(super) by: Vec<Dimension>,
     /// Length of the window that slides over the changes, at most 31d.
     #[arg(long = "window", value_name = "DURATION", value_parser = afterimage_store::window_micros, default_value = "1h")]

@@ -76,6 +76,11 @@ impl Line {
             // The space that a line is broken at is in neither part. Padding in front of a hanging text is no place to break.
             let first = if lines.is_empty() { self.indent.min(end) } else { 0 };
             let space = (first + 1..=end.min(rest.len() - 1)).rev().find(|at| rest[*at].0 == ' ');
+            // A word that no line holds begins where it stands: what is in front of it, a sign or a name, is not left alone.
+            let word = |space: &usize| rest[space + 1..].iter().take_while(|(c, _)| *c != ' ');
+            let space = space.filter(|space| {
+                word(space).map(|(c, _)| c.width().unwrap_or(0)).sum::<usize>() <= columns.saturating_sub(indent)
+            });
             let end = if end == rest.len() { end } else { space.unwrap_or(end) };
             let mut line = Self::plain(" ".repeat(before));
             for (c, look) in &rest[..end] {
@@ -124,9 +129,17 @@ mod tests {
     fn a_line_is_broken_at_spaces_and_where_there_are_none_within_a_word() {
         let line = Line::plain("one two ").and(Look::Red, "three").text(" fourteen");
         assert_eq!(texts(&line, 13), ["one two three", "fourteen"]);
-        assert_eq!(texts(&line, 7), ["one two", "three", "fourtee", "n"]);
+        assert_eq!(texts(&line, 7), ["one two", "three f", "ourteen"]);
         assert_eq!(texts(&line, 100), ["one two three fourteen"]);
         assert_eq!(texts(&Line::plain("東京東京"), 5), ["東京", "東京"]);
+    }
+
+    #[test]
+    fn a_word_that_no_line_holds_is_not_parted_from_what_is_in_front_of_it() {
+        let line = Line::plain("/items  ").hanging().text("- ").text(&"x".repeat(40));
+        let shown = texts(&line, 30);
+        assert_eq!(shown[0], format!("/items  - {}", "x".repeat(20)));
+        assert_eq!(shown[1], format!("        {}", "x".repeat(20)));
     }
 
     #[test]

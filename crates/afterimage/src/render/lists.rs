@@ -34,7 +34,7 @@ pub(super) fn gaps(items: &[&RawValue], screen: &Screen) -> Result<String, serde
             Some(at) => {
                 vec![Line::plain(screen.time(at)), Line::of(Look::Dim, safe(id.as_deref().unwrap_or_default()))]
             }
-            None => vec![Line::of(Look::Dim, "the begin of the trail")],
+            None => vec![Line::of(Look::Dim, "the beginning of the trail")],
         };
         let doubt = if gap.certain == Some(false) { "perhaps: " } else { "" };
         table.row(vec![
