@@ -13,7 +13,7 @@ use super::examples;
 use super::units::count;
 use super::when::When;
 use crate::ask::RecordName;
-use afterimage_event::RecordId;
+use afterimage_event::{RecordId, RecordIdError};
 
 /// Whom to ask, and how to show the answer.
 #[derive(Clone, Debug, Args)]
@@ -135,9 +135,10 @@ pub(crate) struct FilterArgs {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RecordArgs {
     /// The table.
+    #[arg(value_parser = name)]
     pub(super) table: String,
     /// The record's id; of several parts, joined by commas (a comma within a part is written %2C, a percent sign %25).
-    #[arg(allow_negative_numbers = true)]
+    #[arg(value_parser = record_id, allow_negative_numbers = true)]
     pub(super) id: RecordId,
 }
 
@@ -202,7 +203,7 @@ pub(crate) struct GapsArgs {
     #[arg(value_parser = name)]
     pub(super) table: String,
     /// The record's id; without it, all records of the table.
-    #[arg(allow_negative_numbers = true)]
+    #[arg(value_parser = record_id, allow_negative_numbers = true)]
     pub(super) id: Option<RecordId>,
     #[command(flatten)]
     pub(super) list: ListArgs,
@@ -304,6 +305,15 @@ pub(crate) enum Asked {
     /// Show where a record, or any record of a table, was changed past the audit, or an event is missing.
     #[command(after_help = examples::GAPS)]
     Gaps(Box<GapsArgs>),
+}
+
+/// An id that a record can have.
+fn record_id(text: &str) -> Result<RecordId, String> {
+    if text.is_empty() {
+        Err("expected the id of a record".to_owned())
+    } else {
+        text.parse().map_err(|error: RecordIdError| error.to_string())
+    }
 }
 
 /// A top-level name, or the JSON Pointer to it, as changes show it.

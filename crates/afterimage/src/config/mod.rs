@@ -317,8 +317,9 @@ fn stop(error: clap::Error, argv: &[OsString], file: &file::File) -> Stop {
         return Stop::Shown(Box::new(error));
     }
     if matches!(error.kind(), ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand) {
-        // Of the two that can be without one.
-        let command = if argv.iter().skip(1).any(|arg| arg == "dlq") { "afterimage dlq" } else { "afterimage" };
+        let groups = ["dlq", "token"];
+        let group = argv.iter().skip(1).find_map(|arg| groups.into_iter().find(|group| arg == group));
+        let command = group.map_or_else(|| "afterimage".to_owned(), |group| format!("afterimage {group}"));
         return Stop::Bad(BadConfig::new(format!("no command is given; `{command} --help` lists them")));
     }
     let is_value = matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation);
@@ -333,30 +334,52 @@ fn stop(error: clap::Error, argv: &[OsString], file: &file::File) -> Stop {
         return Stop::Bad(BadConfig::at(names.join(", "), missing_problem(&names)));
     }
     let suggested = error.get(ContextKind::SuggestedArg).or(error.get(ContextKind::SuggestedSubcommand));
-    let suggestion = match suggested {
-        Some(ContextValue::String(name)) => format!("; did you mean {name}?"),
-        Some(ContextValue::Strings(names)) if !names.is_empty() => format!("; did you mean {}?", names.join(" or ")),
-        _ => unknown_flag(&error, argv).unwrap_or_default(),
+    let suggestion = match (unknown_flag(&error, argv), suggested) {
+        (Some(Meant::Surely(hint)), _) => hint,
+        (_, Some(ContextValue::String(name))) => format!("; did you mean {name}?"),
+        (_, Some(ContextValue::Strings(names))) if !names.is_empty() => {
+            format!("; did you mean {}?", names.join(" or "))
+        }
+        (Some(Meant::Perhaps(hint)), _) => hint.to_owned(),
+        _ => String::new(),
     };
     Stop::Bad(BadConfig::new(format!("{}{suggestion}", first_paragraph(&error))))
 }
 
-/// What somebody may have meant who wrote what no flag is.
-fn unknown_flag(error: &clap::Error, argv: &[OsString]) -> Option<String> {
+/// What somebody meant who wrote what no flag is.
+enum Meant {
+    /// By its name it can be nothing else.
+    Surely(String),
+    /// Unless it is a slip of the fingers.
+    Perhaps(&'static str),
+}
+
+fn unknown_flag(error: &clap::Error, argv: &[OsString]) -> Option<Meant> {
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return None };
     if error.kind() != ErrorKind::UnknownArgument || !flag.starts_with('-') {
         return None;
     }
     let command = argv.iter().skip(1).find_map(|arg| arg.to_str().filter(|arg| !arg.starts_with('-')))?;
-    match command {
-        "counts" | "bursts" if flag == "--by" => {
-            Some(format!("; what is counted together is named without a flag: afterimage {command} table,op"))
+    let is_of_record = RECORD_COMMANDS.contains(&command);
+    Some(match (command, flag.as_str()) {
+        ("counts" | "bursts", "--by" | "--group-by") => {
+            Meant::Surely(format!("; what is counted together is named without a flag: afterimage {command} table,op"))
         }
-        _ if RECORD_COMMANDS.contains(&command) => {
-            Some("; what begins with - and is no flag, such as a record id, goes to the end, behind `-- `".to_owned())
+        ("export", "--as" | "--format") => Meant::Surely("; export writes NDJSON, or CSV with --csv".to_owned()),
+        (_, "--csv" | "--ndjson") => Meant::Surely(format!("; write --as {}", flag.trim_start_matches('-'))),
+        ("dlq", "--format") => return None,
+        (_, "--format") => Meant::Surely("; a list is written out with --as csv or --as ndjson".to_owned()),
+        ("at", "--table" | "--id" | "--record") => {
+            Meant::Surely("; records are named without a flag: afterimage at TIME TABLE/ID".to_owned())
         }
-        _ => None,
-    }
+        (_, "--table" | "--id" | "--record") if is_of_record => {
+            Meant::Surely(format!("; a record is named without a flag: afterimage {command} TABLE ID"))
+        }
+        _ if is_of_record => {
+            Meant::Perhaps("; what begins with - and is no flag, such as a record id, goes to the end, behind `-- `")
+        }
+        _ => return None,
+    })
 }
 
 /// Commands that a record is named to.
