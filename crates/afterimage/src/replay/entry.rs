@@ -79,8 +79,8 @@ pub(super) enum Unproven {
     )]
     NoImage(&'static str),
     #[error(
-        "an event that made this entry cannot be proven ({0} would be another): values were taken out by rules, or other rules \
-         or another --digest-key-file were given than those of the trail it is from"
+        "no event is proven to have made it: {0} would be another. Rules took out a value, or the rules or --digest-key-file \
+         given here are not those of its trail"
     )]
     Differs(&'static str),
 }

@@ -19,7 +19,7 @@ use crate::clock;
 use chain::Chain;
 use entry::{Exported, Unproven};
 use line::{Line, LineError};
-pub(crate) use report::Report;
+pub(crate) use report::{Refused, Report};
 
 /// Calls to a store that does not answer.
 const ATTEMPTS: u32 = 3;
