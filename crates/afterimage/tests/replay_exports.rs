@@ -259,6 +259,25 @@ fn a_line_that_was_changed_on_the_way_is_not_believed() {
         assert_eq!(told(&report), (0, 0, 0, 1), "{to}: {report}");
         assert_eq!(report["refusals"][0]["code"], "entry_unproven", "{to}");
     }
+    // However it was changed: too deep, a name twice, a list where an object is, a change that fits nothing.
+    let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
+    for (from, to) in [
+        (r#""after":{"a":2,"b":1}"#, format!(r#""after":{deep}"#)),
+        (r#""old":1,"new":2"#, format!(r#""old":{},"new":2"#, &deep[80..321])),
+        (r#""after":{"a":2,"b":1}"#, r#""after":{"a":2,"b":1,"a":2}"#.to_owned()),
+        (r#""after":{"a":2,"b":1}"#, r#""after":[2,1]"#.to_owned()),
+        (r#""path":"/a""#, r#""path":"/a/b/0""#.to_owned()),
+        (r#""path":"/a""#, r#""path":"a""#.to_owned()),
+        (r#""changes":["#, r#""changes":[7,"#.to_owned()),
+        (r#""context":{}"#, r#""context":[]"#.to_owned()),
+        (r#""op":"update""#, r#""op":"UPDATE""#.to_owned()),
+        (r#""op":"update""#, r#""op":"delete""#.to_owned()),
+        (r#""record_id":["1"]"#, r#""record_id":[]"#.to_owned()),
+    ] {
+        assert!(line.contains(from), "{from}: {line}");
+        std::fs::write(&file, line.replace(from, &to)).unwrap();
+        assert_eq!(told(&replay(empty("").path(), &file, &[])), (0, 0, 0, 1), "{from} → {to}");
+    }
     // Another key makes other digests: nothing can be proven with it.
     let other = empty("digest-key-file = \"key\"\n");
     std::fs::write(other.path().join("key"), "a key that is another one").unwrap();

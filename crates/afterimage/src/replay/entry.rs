@@ -348,7 +348,7 @@ fn taken_away(changes: &[Change<'_>]) -> Result<String, Unproven> {
         let old = change.old().ok_or(Unproven::Malformed)?;
         let mut names = change.path.segments();
         match (names.next(), names.next()) {
-            (None, _) if changes.len() == 1 => return Ok(old.as_str().to_owned()),
+            (None, _) if changes.len() == 1 => return parsed(old.as_str()).map(|old| old.as_str().to_owned()),
             (Some(name), None) => members.member(&name, old.as_str()),
             _ => return Err(Unproven::Malformed),
         }
@@ -362,15 +362,15 @@ fn taken_away(changes: &[Change<'_>]) -> Result<String, Unproven> {
 fn undone(changes: &[Change<'_>], after: &str) -> Result<String, Unproven> {
     let mut image = patch::to_value(parsed(after)?);
     json_patch::patch(&mut image, &patch::inverse(changes)).map_err(|_| Unproven::Differs("changes"))?;
-    Ok(Ordered::by(changes, Change::path_before).text(&image))
+    Ordered::by(changes, Change::path_before).text(&image)
 }
 
 /// The images of an update, from that before it and the changes.
 fn done(changes: &[Change<'_>], before: &str) -> Result<Images, Unproven> {
     let mut image = patch::to_value(parsed(before)?);
-    let before = Ordered::by(changes, Change::path_before).text(&image);
+    let before = Ordered::by(changes, Change::path_before).text(&image)?;
     json_patch::patch(&mut image, &patch::forward(changes)).map_err(|_| Unproven::Differs("changes"))?;
-    let after = Ordered::by(changes, |change| &change.path).text(&image);
+    let after = Ordered::by(changes, |change| &change.path).text(&image)?;
     Ok(Images { before: Some(before), after: Some(after), are_folded: true })
 }
 
@@ -393,10 +393,12 @@ impl Ordered {
         Self { first }
     }
 
-    fn text(&self, image: &Value) -> String {
+    fn text(&self, image: &Value) -> Result<String, Unproven> {
         let mut out = String::new();
         self.write(image, &Pointer::root(), &mut out);
-        out
+        // Changes may nest it deeper than events may be.
+        parsed(&out)?;
+        Ok(out)
     }
 
     /// Writes the value at a place. What no change touches may stand anywhere.
@@ -475,8 +477,10 @@ mod tests {
         fn changed(&mut self, document: &Value) -> Value {
             match document {
                 Value::Object(members) if self.below(8) > 0 => {
-                    let kept =
-                        members.iter().filter(|_| self.0 % 5 > 0).map(|(name, value)| (name.clone(), value.clone()));
+                    let kept = members
+                        .iter()
+                        .filter(|_| !self.0.is_multiple_of(5))
+                        .map(|(name, value)| (name.clone(), value.clone()));
                     let mut kept: serde_json::Map<String, Value> = kept.collect();
                     let name = ["a", "~", "list", "new"][self.below(4) as usize].to_owned();
                     let value = match members.get(&name) {
@@ -560,7 +564,7 @@ mod tests {
                 context: None,
                 asides: Vec::new(),
                 labels: None,
-                before: (second > 0).then(|| Cow::Owned(before)),
+                before: (second > 0).then_some(Cow::Owned(before)),
                 after: Some(Cow::Owned(after)),
                 unknown: Vec::new(),
                 published_at: moment(second + 1_000_000),
