@@ -192,9 +192,12 @@ fn csv(body: &str) -> Value {
     Value::from(lines.len())
 }
 
+/// What each question was answered: who asked what, the status, the body.
+type Answers = Vec<(String, (u16, Value))>;
+
 #[test]
 fn every_store_gives_the_same_answers_refusals_and_entries_of_who_asked() {
-    let mut first: Option<(Vec<(String, (u16, Value))>, Value)> = None;
+    let mut first: Option<(Answers, Value)> = None;
     for (name, store) in stores() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
@@ -220,7 +223,7 @@ fn every_store_gives_the_same_answers_refusals_and_entries_of_who_asked() {
         std::fs::write(path.join("access.toml"), [of_auditor, of_reader].concat()).unwrap();
 
         let server = Server::start(path, &store);
-        let mut answers = Vec::new();
+        let mut answers = Answers::new();
         for url in questions() {
             for (who, token) in [("auditor", &auditor), ("reader", &reader)] {
                 let answer = server.ask(&url, token);

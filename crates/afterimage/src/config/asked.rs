@@ -224,7 +224,8 @@ impl Asked {
                 Question::Counts(filter(&ask.scope, &args.filter), today.period(&args.period)?, args.by.clone())
             }
             Self::Bursts(args) => {
-                let rule = BurstRule { window_micros: args.window_micros, threshold: args.threshold, by: args.by.clone() };
+                let rule =
+                    BurstRule { window_micros: args.window_micros, threshold: args.threshold, by: args.by.clone() };
                 Question::Bursts(filter(&ask.scope, &args.filter), today.period(&args.period)?, rule)
             }
             Self::At(args) => {
