@@ -164,6 +164,9 @@ impl Server {
     }
 }
 
+/// Who asked what, the status, and the answer.
+type Answered = (String, (u16, Value));
+
 fn timeless(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(timeless),
@@ -192,12 +195,9 @@ fn csv(body: &str) -> Value {
     Value::from(lines.len())
 }
 
-/// What each question was answered: who asked what, the status, the body.
-type Answers = Vec<(String, (u16, Value))>;
-
 #[test]
 fn every_store_gives_the_same_answers_refusals_and_entries_of_who_asked() {
-    let mut first: Option<(Answers, Value)> = None;
+    let mut first: Option<(Vec<Answered>, Value)> = None;
     for (name, store) in stores() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
@@ -223,7 +223,7 @@ fn every_store_gives_the_same_answers_refusals_and_entries_of_who_asked() {
         std::fs::write(path.join("access.toml"), [of_auditor, of_reader].concat()).unwrap();
 
         let server = Server::start(path, &store);
-        let mut answers = Answers::new();
+        let mut answers = Vec::new();
         for url in questions() {
             for (who, token) in [("auditor", &auditor), ("reader", &reader)] {
                 let answer = server.ask(&url, token);
