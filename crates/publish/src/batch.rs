@@ -2,20 +2,30 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use crate::trace::TraceContext;
+
 /// Most entries of a batch (<https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html>,
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>).
 pub(crate) const ENTRIES_MAX: usize = 10;
 
 /// An encoded event on its way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Parcel {
     /// Its place among the events given.
     pub(crate) index: usize,
     pub(crate) body: String,
+    pub(crate) trace: Option<TraceContext>,
     /// FIFO targets only.
     pub(crate) fifo: Option<Fifo>,
     /// Times it was refused by no fault of its own.
     pub(crate) attempts: u32,
+}
+
+impl Parcel {
+    /// Its size, as SNS and SQS count it.
+    fn len_bytes(&self) -> usize {
+        self.body.len() + self.trace.as_ref().map_or(0, TraceContext::len_bytes)
+    }
 }
 
 /// What a FIFO target needs to know.
@@ -60,11 +70,11 @@ pub(crate) fn next(pending: &mut VecDeque<Parcel>, bytes_max: usize) -> Vec<Parc
             skipped.push(parcel);
             continue;
         }
-        if bytes + parcel.body.len() > bytes_max {
+        if bytes + parcel.len_bytes() > bytes_max {
             skipped.push(parcel);
             break;
         }
-        bytes += parcel.body.len();
+        bytes += parcel.len_bytes();
         batch.push(parcel);
         if batch.len() == ENTRIES_MAX {
             break;
@@ -82,7 +92,7 @@ mod tests {
 
     fn parcel(index: usize, bytes: usize, group: Option<&str>) -> Parcel {
         let fifo = group.map(|group| Fifo::new(group, &index.to_string()));
-        Parcel { index, body: "x".repeat(bytes), fifo, attempts: 0 }
+        Parcel { index, body: "x".repeat(bytes), trace: None, fifo, attempts: 0 }
     }
 
     fn batches(parcels: Vec<Parcel>, bytes_max: usize) -> Vec<Vec<usize>> {
@@ -104,6 +114,15 @@ mod tests {
     fn batches_hold_no_more_bytes_than_allowed() {
         let parcels = [60, 40, 1, 100, 99].into_iter().enumerate().map(|(index, bytes)| parcel(index, bytes, None));
         assert_eq!(batches(parcels.collect(), 100), [vec![0, 1], vec![2], vec![3], vec![4]]);
+    }
+
+    #[test]
+    fn attributes_count_as_what_follows_a_body() {
+        let trace = TraceContext::new("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "");
+        // 11 + 6 + 55 bytes each.
+        let parcels = [0, 1, 2].map(|index| Parcel { trace: trace.clone(), ..parcel(index, 10, None) });
+        assert_eq!(batches(parcels.to_vec(), 2 * 82), [vec![0, 1], vec![2]]);
+        assert_eq!(batches(parcels.to_vec(), 2 * 82 - 1), [vec![0], vec![1], vec![2]]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::error::BuildError;
 use crate::record_id::RecordId;
 use crate::sequence::Sequence;
+use crate::trace::TraceContext;
 
 /// One change of one record, to be told to the trail.
 ///
@@ -33,6 +34,7 @@ pub struct ChangeEvent {
     by: Option<Box<RawValue>>,
     context: Option<Box<RawValue>>,
     labels: Option<Box<RawValue>>,
+    trace: Option<TraceContext>,
     /// The first part that could not be written, and why.
     broken: Option<(&'static str, Arc<serde_json::Error>)>,
 }
@@ -109,6 +111,7 @@ impl ChangeEvent {
             by: None,
             context: None,
             labels: None,
+            trace: None,
             broken: None,
         }
     }
@@ -214,6 +217,15 @@ impl ChangeEvent {
         self
     }
 
+    /// The trace the change is made in: `traceparent` and `tracestate` of W3C Trace Context, as a propagator of
+    /// OpenTelemetry writes them; an empty state is none. They go with the message as attributes, not into the event, and the
+    /// worker's spans join that trace. What is malformed or has no room in the message is left out: the event matters more.
+    #[must_use]
+    pub fn trace(mut self, traceparent: &str, tracestate: &str) -> Self {
+        self.trace = TraceContext::new(traceparent, tracestate);
+        self
+    }
+
     /// Its id.
     #[must_use]
     pub fn id(&self) -> &str {
@@ -273,6 +285,11 @@ impl ChangeEvent {
         if self.seq.is_none() {
             self.seq = sequence.map(Sequence::next);
         }
+    }
+
+    /// The trace it was made in.
+    pub(crate) fn trace_context(&self) -> Option<&TraceContext> {
+        self.trace.as_ref()
     }
 
     /// What must stay in order on a FIFO target: `table/record`.

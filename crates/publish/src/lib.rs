@@ -26,6 +26,7 @@ mod publisher;
 mod record_id;
 mod sequence;
 mod target;
+mod trace;
 
 pub use error::{BuildError, Failure, Reason, Unaccepted};
 pub use event::ChangeEvent;

@@ -109,10 +109,13 @@ impl Run {
             event.complete(publisher.source.as_deref(), publisher.sequence.as_ref());
             let fifo = is_fifo.then(|| Fifo::new(&event.order_key(), event.id()));
             let encoded = event.encode();
+            let trace = event.trace_context().cloned();
             run.events.push(Some(event));
             match encoded {
                 Ok(body) if body.len() <= publisher.bytes_max => {
-                    run.pending.push_back(Parcel { index, body, fifo, attempts: 0 });
+                    let room = publisher.bytes_max - body.len();
+                    let trace = trace.filter(|trace| trace.len_bytes() <= room);
+                    run.pending.push_back(Parcel { index, body, trace, fifo, attempts: 0 });
                 }
                 Ok(body) => {
                     run.fail(index, Reason::TooLarge { bytes: body.len(), bytes_max: publisher.bytes_max });

@@ -10,6 +10,7 @@ use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 
 use crate::batch::Parcel;
 use crate::error::Reason;
+use crate::trace::TraceContext;
 
 /// Bytes of a message or batch that an SNS topic takes unless its `MaximumMessageSize` is raised
 /// (<https://docs.aws.amazon.com/sns/latest/dg/large-message-payloads.html>).
@@ -111,7 +112,11 @@ fn topic_entry((position, parcel): (usize, &Parcel)) -> Result<PublishBatchReque
     if let Some(fifo) = &parcel.fifo {
         entry = entry.message_group_id(&fifo.group_id).message_deduplication_id(&fifo.deduplication_id);
     }
-    entry.build().map_err(|error| RequestError::Unknown(Arc::new(error)))
+    for (name, text) in parcel.trace.iter().flat_map(TraceContext::attributes) {
+        let value = aws_sdk_sns::types::MessageAttributeValue::builder().data_type("String").string_value(text);
+        entry = entry.message_attributes(name, value.build().map_err(unbuilt)?);
+    }
+    entry.build().map_err(unbuilt)
 }
 
 fn queue_entry((position, parcel): (usize, &Parcel)) -> Result<SendMessageBatchRequestEntry, RequestError> {
@@ -119,7 +124,15 @@ fn queue_entry((position, parcel): (usize, &Parcel)) -> Result<SendMessageBatchR
     if let Some(fifo) = &parcel.fifo {
         entry = entry.message_group_id(&fifo.group_id).message_deduplication_id(&fifo.deduplication_id);
     }
-    entry.build().map_err(|error| RequestError::Unknown(Arc::new(error)))
+    for (name, text) in parcel.trace.iter().flat_map(TraceContext::attributes) {
+        let value = aws_sdk_sqs::types::MessageAttributeValue::builder().data_type("String").string_value(text);
+        entry = entry.message_attributes(name, value.build().map_err(unbuilt)?);
+    }
+    entry.build().map_err(unbuilt)
+}
+
+fn unbuilt(error: impl Error + Send + Sync + 'static) -> RequestError {
+    RequestError::Unknown(Arc::new(error))
 }
 
 fn refused(code: &str, message: Option<&str>, sender_fault: bool) -> Outcome {

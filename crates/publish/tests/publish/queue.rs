@@ -54,6 +54,34 @@ async fn events_arrive_once_each_with_source_and_dense_numbers() {
 }
 
 #[tokio::test]
+async fn an_event_takes_its_trace_along_as_attributes_where_there_is_room_for_it() {
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let (_queue, sqs, url) = start(10_000_000).await;
+    let publisher = Publisher::to_queue(sqs.clone(), &url).bytes_max(1_000);
+    let fitting = event(1, 10).trace(PARENT, "a=1");
+    let tight = 1_000 - event(2, 0).encode().unwrap().len();
+    let events = [fitting, event(2, tight).trace(PARENT, ""), event(3, 10).trace("no parent", "a=1"), event(4, 10)];
+    publisher.publish_many(events).await.unwrap();
+    let mut traces = BTreeMap::new();
+    while traces.len() < 4 {
+        let receive = sqs.receive_message().queue_url(&url).max_number_of_messages(10).message_attribute_names("All");
+        for message in receive.wait_time_seconds(5).send().await.unwrap().messages.expect("all four are accepted") {
+            let body: Value = serde_json::from_str(message.body().unwrap()).unwrap();
+            let attributes = message.message_attributes.unwrap_or_default();
+            let text = |name: &str| Some(attributes.get(name)?.string_value()?.to_owned());
+            traces.insert(body["recordId"].as_str().unwrap().to_owned(), (text("traceparent"), text("tracestate")));
+        }
+    }
+    let expected = [
+        ("1", (Some(PARENT.to_owned()), Some("a=1".to_owned()))),
+        ("2", (None, None)),
+        ("3", (None, None)),
+        ("4", (None, None)),
+    ];
+    assert_eq!(traces, expected.map(|(record, trace)| (record.to_owned(), trace)).into());
+}
+
+#[tokio::test]
 async fn batches_stay_within_the_mebibyte_that_sqs_takes() {
     let (_queue, sqs, url) = start(100_000_000).await;
     let publisher = Publisher::to_queue(sqs.clone(), &url);
