@@ -21,6 +21,7 @@ use crate::message::Message;
 use crate::process::{Processed, Processor, process_safely};
 use crate::queue::{Ask, BATCH_MAX, Queue};
 use crate::telemetry::Metrics;
+use crate::trace::{Traced, Tracing};
 use crate::{dead_letter, queue};
 
 /// Bodies larger than this are so much work that others get a turn in between.
@@ -37,7 +38,7 @@ const EXPANSION_FREE_BYTES: usize = 4 << 10;
 /// A worker: takes messages from a queue, stores their entries, deletes them.
 pub struct Worker {
     core: Core,
-    shared: Arc<Shared>,
+    shared: Shared,
     health: Arc<Health>,
     lease: Duration,
 }
@@ -48,6 +49,7 @@ struct Shared {
     ledger: Ledger,
     processor: Arc<dyn Processor>,
     metrics: Metrics,
+    tracing: Option<Tracing>,
     expansion: Budget,
     name: String,
     store_timeout: Duration,
@@ -85,17 +87,25 @@ impl Worker {
         let core = Core::new(limits, fastrand::u64(..))?;
         let ledger = Ledger::new(store);
         let started = Instant::now();
-        let shared = Arc::new(Shared {
+        let shared = Shared {
             queue,
             ledger,
             processor,
             metrics,
+            tracing: None,
             expansion: Budget::new(EXPANSION_BYTES_MAX),
             name,
             store_timeout,
             started,
-        });
+        };
         Ok(Self { core, shared, health: Arc::default(), lease })
+    }
+
+    /// Makes spans of what it does.
+    #[must_use]
+    pub fn traced(mut self, tracing: Tracing) -> Self {
+        self.shared.tracing = Some(tracing);
+        self
     }
 
     /// What the health page reads.
@@ -106,44 +116,46 @@ impl Worker {
 
     /// Works until `stop` fires and everything held is finished or given back, or until the queue has been empty for as
     /// long as the limits say.
-    pub async fn run(mut self, stop: CancellationToken) -> End {
+    pub async fn run(self, stop: CancellationToken) -> End {
+        let Self { mut core, shared, health, lease } = self;
+        let shared = Arc::new(shared);
         let mut calls = Calls {
-            shared: Arc::clone(&self.shared),
+            shared: Arc::clone(&shared),
             tasks: JoinSet::new(),
             ids: HashMap::new(),
             cancel: CancellationToken::new(),
-            lease: self.lease,
+            lease,
         };
         let mut actions = Vec::new();
-        let mut books = *self.core.books();
+        let mut books = *core.books();
         let mut stopping = false;
         let timer = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(timer);
-        self.core.handle(self.shared.now(), Input::Tick, &mut actions);
+        core.handle(shared.now(), Input::Tick, &mut actions);
         loop {
             let mut finish = None;
             for action in actions.drain(..) {
                 match action {
                     Action::Finish(how) => finish = Some(how),
-                    Action::Note(note) => self.shared.metrics.note(&note),
+                    Action::Note(note) => shared.metrics.note(&note),
                     action => calls.start(action),
                 }
             }
-            self.shared.metrics.turned(&self.core, &books);
-            books = *self.core.books();
-            self.health.turned(self.core.status());
+            shared.metrics.turned(&core, &books);
+            books = *core.books();
+            health.turned(core.status());
             if let Some(finish) = finish {
-                self.health.ended();
+                health.ended();
                 return End { finish, books };
             }
-            let latest = self.shared.now() + TURN_MAX;
-            let deadline = self.core.next_deadline().map_or(latest, |at| at.min(latest));
-            timer.as_mut().reset(self.shared.started + deadline);
+            let latest = shared.now() + TURN_MAX;
+            let deadline = core.next_deadline().map_or(latest, |at| at.min(latest));
+            timer.as_mut().reset(shared.started + deadline);
             tokio::select! {
                 biased;
                 () = stop.cancelled(), if !stopping => {
                     stopping = true;
-                    self.core.handle(self.shared.now(), Input::Stop, &mut actions);
+                    core.handle(shared.now(), Input::Stop, &mut actions);
                     reach(Point::DuringDrain);
                 }
                 Some(first) = calls.tasks.join_next_with_id() => {
@@ -151,12 +163,12 @@ impl Worker {
                     let mut joined = Some(first);
                     while let Some(result) = joined {
                         if let Some(input) = calls.finished(result) {
-                            self.core.handle(self.shared.now(), input, &mut actions);
+                            core.handle(shared.now(), input, &mut actions);
                         }
                         joined = calls.tasks.try_join_next_with_id();
                     }
                 }
-                () = &mut timer => self.core.handle(self.shared.now(), Input::Tick, &mut actions),
+                () = &mut timer => core.handle(shared.now(), Input::Tick, &mut actions),
             }
         }
     }
@@ -184,14 +196,18 @@ impl Calls {
             Action::Process { call, message } => {
                 (call, self.tasks.spawn(async move { shared.process_alone(call, message).await }))
             }
-            Action::Store { call, entries } => {
-                (call, self.tasks.spawn(async move { shared.store(call, entries).await }))
+            Action::Store { call, entries, traced } => {
+                (call, self.tasks.spawn(async move { shared.store(call, entries, traced).await }))
             }
             Action::Ping { call } => (call, self.tasks.spawn(async move { shared.ping(call).await })),
             Action::Delete { call, deletes } => (
                 call,
                 self.tasks.spawn(async move {
+                    let at = shared.trace_time();
                     let result = shared.queue.delete(&deletes).await;
+                    if let (Some(tracing), Some(at)) = (&shared.tracing, at) {
+                        tracing.deleted(at, &deletes, &result);
+                    }
                     reach(Point::AfterDelete);
                     Input::Answered { call, result }
                 }),
@@ -249,16 +265,25 @@ impl Shared {
         self.started.elapsed()
     }
 
+    /// The time of day, where somebody is told it.
+    fn trace_time(&self) -> Option<SystemTime> {
+        self.tracing.as_ref().map(|_| SystemTime::now())
+    }
+
     async fn receive(&self, call: CallId, ask: Ask, cancel: CancellationToken) -> Input {
+        let asked_at = self.trace_time();
         let receipt = match self.queue.receive(ask, &cancel).await {
             Ok(receipt) => receipt,
             Err(error) => return Input::Received { call, leased_at: self.now(), result: Err(error) },
         };
-        let queue::Receipt { answered_at, messages } = receipt;
+        let queue::Receipt { answered_at, mut messages } = receipt;
         let leased_at = Instant::from_std(answered_at).saturating_duration_since(self.started);
         self.metrics.received(&messages);
         if !messages.is_empty() {
             reach(Point::AfterReceive);
+        }
+        if let (Some(tracing), Some(asked_at)) = (&self.tracing, asked_at) {
+            tracing.received(asked_at, &mut messages);
         }
         let (began, now) = (Instant::now(), wall_clock());
         let mut arrivals = Vec::with_capacity(messages.len());
@@ -281,22 +306,29 @@ impl Shared {
     /// Processes a message if there is room for what it may come to.
     fn process_with_room(&self, message: &Message, now: Timestamp) -> Option<(Processed, Option<Permit>)> {
         if message.body.len() <= EXPANSION_FREE_BYTES {
-            return Some((process_safely(&*self.processor, message, now), None));
+            return Some((self.processed(message, now), None));
         }
         let room = self.expansion.try_acquire(message.body.len() * EXPANSION_FACTOR)?;
-        let processed = process_safely(&*self.processor, message, now);
+        let processed = self.processed(message, now);
         let room = shrunk(room, message, &processed);
         Some((processed, room))
     }
 
+    fn processed(&self, message: &Message, now: Timestamp) -> Processed {
+        let processed = process_safely(&*self.processor, message, now);
+        message.trace.decoded(&processed);
+        processed
+    }
+
     async fn process_alone(&self, call: CallId, message: Arc<Message>) -> Input {
         let room = self.expansion.acquire(message.body.len() * EXPANSION_FACTOR).await;
-        let processed = process_safely(&*self.processor, &message, wall_clock());
+        let processed = self.processed(&message, wall_clock());
         let room = shrunk(room, &message, &processed);
         Input::Processed { call, processed, room }
     }
 
-    async fn store(&self, call: CallId, entries: Vec<Arc<afterimage_store::Entry>>) -> Input {
+    async fn store(&self, call: CallId, entries: Vec<Arc<afterimage_store::Entry>>, traced: Vec<Traced>) -> Input {
+        let at = self.trace_time();
         let arrival = StoreArrival { worker: self.name.clone(), at: wall_clock() };
         let began = Instant::now();
         let results = match timeout(self.store_timeout, self.ledger.append(&entries, &arrival)).await {
@@ -308,6 +340,9 @@ impl Shared {
         };
         reach(Point::AfterStore);
         self.metrics.appended(began.elapsed());
+        if let (Some(tracing), Some(at)) = (&self.tracing, at) {
+            tracing.appended(at, &traced, &results);
+        }
         let now = wall_clock().as_micros();
         for (entry, result) in entries.iter().zip(&results) {
             if result.is_ok() {

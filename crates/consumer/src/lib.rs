@@ -34,6 +34,7 @@ mod proof;
 mod queue;
 mod sqs;
 mod telemetry;
+mod trace;
 
 pub use crate::core::{Action, Arrival, Books, CallId, Core, Finish, Input, Limits, LimitsError, Note, Status, Time};
 pub use budget::{Budget, Permit};
@@ -50,3 +51,4 @@ pub use queue::{
 };
 pub use sqs::{SqsQueue, SqsSettings, explain};
 pub use telemetry::Metrics;
+pub use trace::{MessageSpan, Trace, Traced, Tracing};

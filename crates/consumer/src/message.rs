@@ -5,6 +5,7 @@ use std::sync::Arc;
 use afterimage_event::{Origin, Timestamp};
 
 use crate::budget::Permit;
+use crate::trace::Trace;
 
 /// What a held message costs besides its text: its place in the tables, its handle, allocator overhead.
 const OVERHEAD_BYTES: usize = 2048;
@@ -44,6 +45,8 @@ pub struct Message {
     /// Its share of the memory budget: returned when the message drops. Queues that hand out small messages only
     /// need none.
     pub permit: Option<Permit>,
+    /// How it is traced.
+    pub trace: Trace,
 }
 
 impl Message {

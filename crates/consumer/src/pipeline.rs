@@ -95,6 +95,7 @@ mod tests {
 
     use super::*;
     use crate::message::{Attribute, Handle};
+    use crate::trace::Trace;
 
     fn message(body: &str) -> Message {
         Message {
@@ -107,6 +108,7 @@ mod tests {
             sequence_number: None,
             deduplication_id: None,
             permit: None,
+            trace: Trace::default(),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use afterimage_store::{AppendError, Durable, Entry};
+use opentelemetry::trace::SpanContext;
 
 use crate::dead_letter::DeadLettered;
 use crate::dead_letters::SentBack;
@@ -18,11 +19,23 @@ pub(crate) struct Proof(());
 pub struct Delete {
     handle: Handle,
     _proof: Proof,
+    trace: Option<SpanContext>,
 }
 
 impl Delete {
     pub(crate) fn new(handle: Handle, proof: Proof) -> Self {
-        Self { handle, _proof: proof }
+        Self { handle, _proof: proof, trace: None }
+    }
+
+    /// With the span of the message.
+    pub(crate) fn traced(self, trace: Option<SpanContext>) -> Self {
+        Self { trace, ..self }
+    }
+
+    /// The span of the message, where it is recorded.
+    #[must_use]
+    pub fn trace(&self) -> Option<&SpanContext> {
+        self.trace.as_ref()
     }
 
     /// The delivery to delete.

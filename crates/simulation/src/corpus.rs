@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use afterimage_consumer::{Handle, Message, Pipeline, Processed, Processor};
+use afterimage_consumer::{Handle, Message, Pipeline, Processed, Processor, Trace};
 use afterimage_diff::Rules;
 use afterimage_event::{Op, RecordKey, Settings, Timestamp};
 use afterimage_store::{Digest, Entry, Identity};
@@ -109,6 +109,7 @@ impl Corpus {
                 deduplication_id: None,
                 sequence_number: None,
                 permit: None,
+                trace: Trace::default(),
             },
         }
     }
@@ -206,6 +207,7 @@ fn message_of(sample: &Sample, number: u32, delivery: u32) -> Message {
         deduplication_id: sample.group.as_ref().map(|_| sample.id.to_string()),
         sequence_number: sample.group.as_ref().map(|_| format!("{:020}", u64::from(number) + 1)),
         permit: None,
+        trace: Trace::default(),
     }
 }
 

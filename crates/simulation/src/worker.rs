@@ -190,7 +190,7 @@ impl Alive {
             let (call, request) = match action {
                 Action::Receive { call, wait } => (call, Request::Receive { wait }),
                 Action::Process { call, message } => (call, Request::Process { message }),
-                Action::Store { call, entries } => (call, Request::Store { entries }),
+                Action::Store { call, entries, .. } => (call, Request::Store { entries }),
                 Action::Ping { call } => (call, Request::Ping),
                 Action::Delete { call, deletes } => {
                     (call, Request::Delete { handles: deletes.iter().map(|delete| delete.handle().clone()).collect() })

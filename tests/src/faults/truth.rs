@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use afterimage_consumer::dead_letter::REASON;
-use afterimage_consumer::{Handle, Message, Pipeline, Processed, Processor};
+use afterimage_consumer::{Handle, Message, Pipeline, Processed, Processor, Trace};
 use afterimage_diff::Rules;
 use afterimage_event::{DEFAULT_NAME, RecordKey, Settings, Timestamp};
 use afterimage_store::{ContentRow, Direction, Entry, Index, IndexRow, Lookup, RowRange, TableKey};
@@ -117,6 +117,7 @@ impl Truth {
             sequence_number: sent.sequence_number.clone(),
             deduplication_id: None,
             permit: None,
+            trace: Trace::default(),
         };
         self.pipeline.process(&message, self.now)
     }

@@ -1,6 +1,6 @@
 //! What a line of a file holds.
 
-use afterimage_consumer::{Attribute, AttributeValue, Handle, Message};
+use afterimage_consumer::{Attribute, AttributeValue, Handle, Message, Trace};
 use afterimage_event::{Origin, Timestamp};
 use serde::Deserialize;
 
@@ -116,6 +116,7 @@ fn message(id: &str, body: String, sent_at: Timestamp) -> Message {
         sequence_number: None,
         deduplication_id: None,
         permit: None,
+        trace: Trace::default(),
     }
 }
 

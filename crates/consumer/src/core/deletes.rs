@@ -64,8 +64,9 @@ impl Core {
                 && let Some(token) = self.deletes.queue.pop_front()
             {
                 let Some(handle) = self.take_in_turn(token, Step::Delete, call) else { continue };
-                let Some(Work::Proven(proof)) = self.held.get(&token).map(|held| &held.work) else { continue };
-                deletes.push(Delete::new(handle.clone(), *proof));
+                let Some(held) = self.held.get(&token) else { continue };
+                let Work::Proven(proof) = &held.work else { continue };
+                deletes.push(Delete::new(handle.clone(), *proof).traced(held.trace.clone()));
                 parts.push((token, handle));
             }
             // The rest came later; at most it waits as long again as it was meant to.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use opentelemetry::trace::SpanContext;
+
 use super::groups::GroupKey;
 use super::io::{Arrival, CallId, Note, Time};
 use super::{Action, Call, Core};
@@ -49,6 +51,8 @@ pub(super) struct Held {
     /// On FIFO queues.
     pub(super) group: Option<GroupKey>,
     pub(super) weight: usize,
+    /// Its span, for those who come when the message is gone from memory.
+    pub(super) trace: Option<SpanContext>,
     pub(super) work: Work,
 }
 
@@ -108,6 +112,7 @@ impl Core {
         let handle = arrival.message.handle.clone();
         let receive_count = arrival.message.receive_count;
         let weight = arrival.message.weight_bytes();
+        let trace = arrival.message.trace.context();
         let group = self.join_group(token, &arrival.message);
         let work = Work::Unbegun(arrival.message);
         self.books.in_flight += 1;
@@ -115,7 +120,8 @@ impl Core {
         self.by_id.insert(Arc::clone(&handle.message_id), token);
         let lease = Lease { since: leased_at, until: leased_at + self.limits.lease, extend_at: None };
         let (step, state) = (Step::Release, State::Later);
-        self.held.insert(token, Held { handle, receive_count, lease, step, state, tries: 0, group, weight, work });
+        let held = Held { handle, receive_count, lease, step, state, tries: 0, group, weight, trace, work };
+        self.held.insert(token, held);
         self.schedule_extension(token, leased_at + self.limits.lease / 2);
         match arrival.processed {
             // One ahead waits for room: that which this one came to is given up, so that it can have it.

@@ -11,6 +11,7 @@ use crate::message::{Handle, Message};
 use crate::process::Processed;
 use crate::proof::Delete;
 use crate::queue::{Counts, ItemError, QueueError};
+use crate::trace::Traced;
 
 /// A moment: time since the worker's start, on a clock that never goes back.
 pub type Time = Duration;
@@ -128,6 +129,8 @@ pub enum Action {
         call: CallId,
         /// The entries.
         entries: Vec<Arc<Entry>>,
+        /// Their messages, as far as these are recorded.
+        traced: Vec<Traced>,
     },
     /// Ask the store whether it answers.
     Ping {

@@ -154,17 +154,19 @@ impl Core {
 
     fn begin_group(&mut self, call: CallId, tokens: Vec<Token>) -> Action {
         let mut entries = Vec::new();
+        let mut traced = Vec::new();
         let mut parts = Vec::with_capacity(tokens.len());
         for token in tokens {
-            if let Some(Work::Owes { debt, .. }) = self.held.get(&token).map(|held| &held.work) {
+            if let Some(Work::Owes { message, debt, .. }) = self.held.get(&token).map(|held| &held.work) {
                 parts.push((token, debt.owed().len()));
+                traced.extend(message.trace.owning(entries.len()..entries.len() + debt.owed().len()));
                 entries.extend(debt.owed().iter().map(|owed| std::sync::Arc::clone(&owed.entry)));
             }
         }
         self.grouping.out += 1;
         self.books.groups += 1;
         self.calls.insert(call, Call::Store { parts });
-        Action::Store { call, entries }
+        Action::Store { call, entries, traced }
     }
 
     /// A group was answered.

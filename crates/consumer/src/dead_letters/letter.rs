@@ -116,6 +116,7 @@ impl Letter {
 mod tests {
     use super::*;
     use crate::message::Handle;
+    use crate::trace::Trace;
 
     fn letter(attributes: Vec<Attribute>, body_bytes: usize) -> Letter {
         let message = Message {
@@ -128,6 +129,7 @@ mod tests {
             deduplication_id: None,
             sequence_number: None,
             permit: None,
+            trace: Trace::default(),
         };
         Letter { message, source_arn: None }
     }

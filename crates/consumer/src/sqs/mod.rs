@@ -27,6 +27,7 @@ use crate::dead_letter::DeadLetter;
 use crate::message::{Attribute, AttributeValue, Handle, Message};
 use crate::proof::Delete;
 use crate::queue::{Ask, Counts, ItemError, Queue, QueueError, QueueErrorKind, QueueKind, Receipt};
+use crate::trace::Trace;
 use connector::Receiving;
 pub use error::explain;
 
@@ -40,9 +41,10 @@ const RECEIVE_MARGIN: Duration = Duration::from_secs(5);
 /// For a whole receive, beyond the wait: a body waits for room in memory and then crosses the network.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What a worker asks for with each message: how often it was received, when it was sent, its group, and what only FIFO
-/// queues know.
-static SYSTEM_ATTRIBUTES: [MessageSystemAttributeName; 5] = [
+/// What a worker asks for with each message: where traces are on, the header of AWS X-Ray; how often it was received, when it
+/// was sent, its group; and what only FIFO queues know.
+static SYSTEM_ATTRIBUTES: [MessageSystemAttributeName; 6] = [
+    MessageSystemAttributeName::AwsTraceHeader,
     MessageSystemAttributeName::ApproximateReceiveCount,
     MessageSystemAttributeName::SentTimestamp,
     MessageSystemAttributeName::MessageGroupId,
@@ -50,8 +52,10 @@ static SYSTEM_ATTRIBUTES: [MessageSystemAttributeName; 5] = [
     MessageSystemAttributeName::MessageDeduplicationId,
 ];
 
-/// As many of them as standard queues have.
-const STANDARD_ATTRIBUTES: usize = 3;
+/// So many of them are for traces alone.
+const TRACE_ATTRIBUTES: usize = 1;
+/// So many standard queues have.
+const STANDARD_ATTRIBUTES: usize = 4;
 
 /// Which queues, and how much may come from them at once.
 #[derive(Clone, Debug)]
@@ -73,6 +77,8 @@ pub struct SqsSettings {
 pub struct SqsQueue {
     settings: Arc<SqsSettings>,
     kind: QueueKind,
+    /// Are messages asked for where they were made?
+    traces: bool,
     budget: Budget,
     receiving: Client,
     deleting: Client,
@@ -114,6 +120,7 @@ impl SqsQueue {
         };
         Self {
             kind,
+            traces: false,
             receiving: client(receiving, long),
             // Deleting twice does no harm; one quick retry spares a round through the core.
             deleting: client(RetryConfig::standard().with_max_attempts(2), short.clone()),
@@ -126,6 +133,12 @@ impl SqsQueue {
         }
     }
 
+    /// With what AWS knows of the trace of each message, in the same answer.
+    #[must_use]
+    pub fn with_trace_headers(self) -> Self {
+        Self { traces: true, ..self }
+    }
+
     /// Its dead-letter queue, through the same clients; `None` where it has none.
     #[must_use]
     pub fn dead_letters(&self) -> Option<Self> {
@@ -136,9 +149,10 @@ impl SqsQueue {
     }
 
     fn system_attributes(&self) -> &'static [MessageSystemAttributeName] {
+        let from = if self.traces { 0 } else { TRACE_ATTRIBUTES };
         match self.kind {
-            QueueKind::Standard => &SYSTEM_ATTRIBUTES[..STANDARD_ATTRIBUTES],
-            QueueKind::Fifo => &SYSTEM_ATTRIBUTES,
+            QueueKind::Standard => &SYSTEM_ATTRIBUTES[from..STANDARD_ATTRIBUTES],
+            QueueKind::Fifo => &SYSTEM_ATTRIBUTES[from..],
         }
     }
 
@@ -324,6 +338,7 @@ fn parsed(message: SqsMessage) -> Option<Message> {
         sequence_number: system.remove(&MessageSystemAttributeName::SequenceNumber),
         deduplication_id: system.remove(&MessageSystemAttributeName::MessageDeduplicationId),
         permit: None,
+        trace: Trace::with_header(system.remove(&MessageSystemAttributeName::AwsTraceHeader)),
     })
 }
 

@@ -126,7 +126,7 @@ impl Rig {
     /// The groups sent to the store.
     pub(crate) fn take_groups(&mut self) -> Vec<(CallId, Vec<Arc<Entry>>)> {
         self.take(|action| match action {
-            Action::Store { call, entries } => Some((*call, entries.clone())),
+            Action::Store { call, entries, .. } => Some((*call, entries.clone())),
             _ => None,
         })
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use afterimage_consumer::{Arrival, Handle, Message, Processed, Processor, Rejection};
+use afterimage_consumer::{Arrival, Handle, Message, Processed, Processor, Rejection, Trace};
 use afterimage_event::{Op, RecordKey, Timestamp};
 use afterimage_store::{Digest, Entry, Identity};
 
@@ -76,6 +76,7 @@ pub(crate) fn message(id: &str, body: &str, receive_count: u32) -> Message {
         sequence_number: None,
         deduplication_id: None,
         permit: None,
+        trace: Trace::default(),
     }
 }
 
