@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use afterimage_consumer::{Depth, End, Finish, Metrics, Pipeline, Queue, SqsQueue, SqsSettings, Watched, Worker};
+use afterimage_consumer::{
+    Depth, End, Finish, Metrics, Pipeline, Queue, SqsQueue, SqsSettings, Tracing, Watched, Worker,
+};
 use afterimage_store::{Store, StoreError};
-use afterimage_telemetry::Metrics as Registry;
+use afterimage_telemetry::{Metrics as Registry, TraceSettings, Traces};
 use aws_sdk_sqs::config::Builder;
 
 use super::{BUILD, Outcome};
@@ -18,6 +20,8 @@ use crate::stores;
 
 /// Between two attempts to prepare the store.
 const PREPARE_PAUSE: Duration = Duration::from_secs(5);
+/// Longest wait for a collector to take the last spans: a quarter of the grace period, and no more than this.
+const LAST_SPANS_MAX: Duration = Duration::from_secs(2);
 
 /// Builds a worker from its configuration and runs it to its end.
 pub(super) async fn run(config: WorkerConfig, stop: Stop) -> anyhow::Result<Outcome> {
@@ -47,28 +51,42 @@ pub(super) async fn work(config: WorkerConfig, sqs: Builder, store: Arc<dyn Stor
     }
     let registry = Registry::new(BUILD)?;
     let (queue, name) = (config.queue_url.clone(), config.limits.worker.clone());
+    let mut limits = config.limits;
+    let traces = config.traces.and_then(|settings| start_traces(settings, &name, &registry));
+    // The last spans are sent when the work is done, and within the grace period.
+    let flush = LAST_SPANS_MAX.min(limits.grace / 4);
+    if traces.is_some() {
+        limits.grace -= flush;
+    }
     let settings = SqsSettings {
         queue_url: config.queue_url,
         dlq_url: config.dlq_url,
-        wait: config.limits.wait,
-        bytes_max: config.limits.bytes_max,
-        connections_max: config.limits.pollers_max,
+        wait: limits.wait,
+        bytes_max: limits.bytes_max,
+        connections_max: limits.pollers_max,
     };
-    let sqs = SqsQueue::new(sqs, settings);
+    let mut sqs = SqsQueue::new(sqs, settings);
+    if traces.is_some() {
+        sqs = sqs.with_trace_headers();
+    }
     let dead_letters = sqs.dead_letters();
     let sqs: Arc<dyn Queue> = Arc::new(sqs);
     let mut watched = vec![(Watched::Changes, Arc::clone(&sqs))];
     watched.extend(dead_letters.map(|queue| -> (_, Arc<dyn Queue>) { (Watched::DeadLetters, Arc::new(queue)) }));
     let depth = Depth::register(registry.registry())?;
     let interval = config.process.queue_depth_interval;
-    let worker = Worker::new(
-        config.limits.clone(),
+    let kind = store.kind();
+    let mut worker = Worker::new(
+        limits,
         config.append_timeout,
         sqs,
         store,
         Arc::new(Pipeline::new(config.events, config.rules)),
         Metrics::register(registry.registry())?,
     )?;
+    if let Some(traces) = &traces {
+        worker = worker.traced(Tracing::new(traces.tracer(), &queue, kind));
+    }
     let page = HealthPage::start(config.listen, worker.health(), registry).await?;
     tracing::info!(worker = name, queue, listen = %page.address(), version = BUILD.version, "working");
 
@@ -77,6 +95,12 @@ pub(super) async fn work(config: WorkerConfig, sqs: Builder, store: Arc<dyn Stor
         () = depth.watch(&watched, interval), if !interval.is_zero() => unreachable!("it watches for ever"),
         () = stop.now.cancelled() => anyhow::bail!("told twice to stop: what was held will be delivered again"),
     };
+    if let Some(traces) = traces {
+        tokio::select! {
+            () = traces.finish(flush) => {}
+            () = stop.now.cancelled() => {}
+        }
+    }
     let books = &end.books;
     tracing::info!(
         reason = match end.finish {
@@ -97,6 +121,21 @@ pub(super) async fn work(config: WorkerConfig, sqs: Builder, store: Arc<dyn Stor
         "ended"
     );
     Ok(end)
+}
+
+/// A worker that cannot tell what it does does it all the same.
+fn start_traces(settings: TraceSettings, worker: &str, registry: &Registry) -> Option<Traces> {
+    let collector = settings.collector().to_owned();
+    match Traces::start(settings, BUILD, worker, registry.registry()) {
+        Ok(traces) => {
+            tracing::info!(collector, "traces are on");
+            Some(traces)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "there are no traces");
+            None
+        }
+    }
 }
 
 /// Makes the tables of a SQLite file: nobody else does it for its one worker. (Servers have roles, and a worker's may

@@ -7,7 +7,7 @@ use std::time::Duration;
 use afterimage_event::{Format, NAME_BYTES_MAX};
 use afterimage_store_cassandra::{Consistency, Replication};
 use afterimage_store_mongodb::Authentication;
-use afterimage_telemetry::{LogFilter, LogFormat};
+use afterimage_telemetry::{LogFilter, LogFormat, TraceSettings};
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -295,6 +295,11 @@ pub(crate) struct ProcessArgs {
     /// anything was dead-lettered.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) exit_when_idle: Option<Duration>,
+    /// The collector that gets traces of the work, by OTLP over HTTP; they go to /v1/traces below it. Sampling, headers and
+    /// the rest are set by the standard variables, as is this where it is not given (`OTEL_EXPORTER_OTLP_ENDPOINT`). Without
+    /// either there are none.
+    #[arg(long, value_name = "URL", value_parser = collector_url)]
+    pub(crate) otlp_endpoint: Option<String>,
     /// Name in logs, dead letters and the arrival journal; unique among the workers that run now. Made from the host
     /// name and the process id when not given.
     #[arg(long, value_name = "NAME")]
@@ -390,6 +395,13 @@ pub(super) fn http_url(text: &str) -> Result<String, String> {
     match rest {
         Some(rest) if rest.contains('/') && !rest.starts_with('/') => Ok(text.to_owned()),
         _ => Err("expected a queue URL such as https://sqs.eu-central-1.amazonaws.com/123456789012/changes".to_owned()),
+    }
+}
+
+fn collector_url(text: &str) -> Result<String, String> {
+    match TraceSettings::read(Some(("--otlp-endpoint", text)), |_| None) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.problem),
     }
 }
 

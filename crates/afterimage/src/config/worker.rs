@@ -7,6 +7,7 @@ use std::time::Duration;
 use afterimage_consumer::{Limits, QueueKind};
 use afterimage_diff::{DigestKey, RuleBlock, Rules};
 use afterimage_event::{DEFAULT_NAME, OWN_SOURCE, Settings};
+use afterimage_telemetry::TraceSettings;
 
 use super::args::{DoctorArgs, EventArgs};
 use super::rules::{self, BlockKeys};
@@ -37,6 +38,8 @@ pub(crate) struct WorkerConfig {
     /// When storing a group of entries takes longer, the store counts as out of order.
     pub(crate) append_timeout: Duration,
     pub(crate) process: ProcessArgs,
+    /// Which collector gets traces of the work.
+    pub(crate) traces: Option<TraceSettings>,
     /// Where the health page is.
     pub(crate) listen: SocketAddr,
 }
@@ -97,7 +100,9 @@ impl WorkerConfig {
             ),
         }
         let (events, rules) = reading(args.events, blocks, warnings)?;
+        let traces = traces(args.process.otlp_endpoint.as_deref(), warnings)?;
         Ok(Self {
+            traces,
             queue_url: args.queue.queue_url,
             dlq_url: args.queue.dlq_url,
             limits,
@@ -108,6 +113,20 @@ impl WorkerConfig {
             listen: args.process.life.listen.unwrap_or(LISTEN_DEFAULT),
             process: args.process,
         })
+    }
+}
+
+/// What of OpenTelemetry's variables cannot be used is refused where somebody asked this worker for traces. Where the
+/// variables alone do, they are often a whole platform's: then there are no traces, and the trail is kept.
+fn traces(endpoint: Option<&str>, warnings: &mut Vec<String>) -> Result<Option<TraceSettings>, BadConfig> {
+    let env = |name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    match TraceSettings::read(endpoint.map(|url| ("--otlp-endpoint", url)), env) {
+        Ok(settings) => Ok(settings),
+        Err(error) if endpoint.is_some() => Err(BadConfig::at(error.name, error.problem)),
+        Err(error) => {
+            warnings.push(format!("{error}: there are no traces"));
+            Ok(None)
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) fn afterimage(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_afterimage"));
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("AFTERIMAGE_") || name.to_string_lossy().starts_with("AWS_") {
+        if ["AFTERIMAGE_", "AWS_", "OTEL_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
             command.env_remove(name);
         }
     }
