@@ -1,7 +1,7 @@
 //! What traces cost a worker: a queue that hands out messages in tens, the real pipeline, a store that keeps nothing.
 //!
-//!     perf stat -e instructions:u target/release/examples/trace_cost 200000
-//!     perf stat -e instructions:u target/release/examples/trace_cost 200000 http://127.0.0.1:4318 [00 | 01]
+//!     valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/trace_cost 200000
+//!     valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/trace_cost 200000 http://127.0.0.1:4318 [00 | 01]
 //!
 //! With an endpoint traces are on; `00`: their senders do not record them. The difference of two counts of messages is the
 //! cost of the messages between.
