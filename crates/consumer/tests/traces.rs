@@ -360,7 +360,11 @@ async fn what_the_sender_does_not_record_nobody_does_and_one_that_is_recorded_ha
     let recorded = place(told.process(&ids[4]));
     for name in ["append memory", "delete changes"] {
         let spans = told.named(name);
-        assert_eq!(spans.iter().flat_map(|span| links(span)).collect::<Vec<_>>(), std::slice::from_ref(&recorded), "{name}");
+        assert_eq!(
+            spans.iter().flat_map(|span| links(span)).collect::<Vec<_>>(),
+            std::slice::from_ref(&recorded),
+            "{name}"
+        );
     }
     assert_eq!(told.named("process changes").len(), 1);
 }

@@ -55,7 +55,7 @@ struct Waiting {
 
 enum Told {
     Message {
-        message: Message,
+        message: Box<Message>,
         processed: Processed,
         /// Is the time of its sending that of this run?
         is_undated: bool,
@@ -153,7 +153,7 @@ impl Replay {
             return Ok(());
         }
         let bytes = message.body.len();
-        let told = Told::Message { message, processed, is_undated };
+        let told = Told::Message { message: Box::new(message), processed, is_undated };
         self.wait(Waiting { line: number, told }, bytes).await
     }
 
@@ -188,7 +188,7 @@ impl Replay {
         for Waiting { line, told } in waiting {
             match told {
                 Told::Message { message, processed, is_undated } => {
-                    tellings.extend(self.tellings(line, message, &processed, is_undated, &mut there, now));
+                    tellings.extend(self.tellings(line, *message, &processed, is_undated, &mut there, now));
                 }
                 Told::Entry(text, key) => {
                     let versions = there.remove(&key).unwrap_or_default();
