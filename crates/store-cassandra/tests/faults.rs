@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use afterimage_store::{AppendError, Direction, Index, Lookup, RowRange, Store, StoreError};
 use afterimage_store_cassandra::CassandraStore;
+use common::Keyspace;
+use common::entries::{arrival, entry, record};
 use common::proxy::Proxy;
-use common::{Keyspace, arrival, entry, record};
 
 /// A store that talks through a proxy to a keyspace that is migrated, with short time-outs.
 async fn behind_a_proxy() -> Option<(Keyspace, Proxy, Arc<CassandraStore>)> {

@@ -12,7 +12,8 @@ use afterimage_store::{
     Direction, Entry, Facet, Index, IndexRow, Lookup, MemoryStore, Provenance, RowRange, Store, TableKey,
 };
 use afterimage_store_cassandra::{CassandraStore, Config, RowsPerShard};
-use common::{Keyspace, arrival, at, entry};
+use common::Keyspace;
+use common::entries::{arrival, at, entry};
 
 const DAY_US: i64 = 86_400_000_000;
 const SMALL: RowsPerShard = RowsPerShard { records: 7, quarters: 20, hours: 6, arrivals: 7 };

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use afterimage_store::{AppendError, Direction, Entry, Index, Lookup, RowRange, Store, StoreError, TableKey};
 use afterimage_store_cassandra::{CassandraStore, Config, RowsPerShard};
-use common::{Keyspace, arrival, at, entry, record};
+use common::Keyspace;
+use common::entries::{arrival, at, entry, record};
 
 fn whole(direction: Direction, limit: usize) -> RowRange {
     RowRange { from: None, to: None, past: None, direction, limit }

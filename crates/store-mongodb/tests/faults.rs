@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use afterimage_store::{AppendError, Direction, Index, Lookup, RowRange, Store, StoreError};
 use afterimage_store_mongodb::{Config, MongoStore};
+use common::TestDatabase;
+use common::entries::{arrival, entry, record};
 use common::proxy::Proxy;
-use common::{TestDatabase, arrival, entry, record};
 
 /// A store that talks through a proxy to a database that is migrated, with short time-outs.
 async fn behind_a_proxy() -> Option<(TestDatabase, Proxy, Arc<MongoStore>)> {

@@ -15,7 +15,8 @@ use afterimage_store::{
     AppendError, Digest, Direction, Entry, Identity, Index, IndexRow, Lookup, RowRange, Store, StoreError, TableKey,
 };
 use afterimage_store_mongodb::MongoStore;
-use common::{TestDatabase, arrival, at, entry, record};
+use common::TestDatabase;
+use common::entries::{arrival, at, entry, record};
 use futures_util::TryStreamExt;
 use mongodb::IndexModel;
 use mongodb::bson::{Document, doc};

@@ -2,6 +2,7 @@
 
 mod chain;
 mod entry;
+mod images;
 mod line;
 mod report;
 

@@ -3,6 +3,9 @@
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 #![allow(clippy::unwrap_used, reason = "what helps a test may fail as a test does")]
 
+#[path = "../../../store/tests/servers/entries.rs"]
+pub(crate) mod entries;
+#[path = "../../../store/tests/servers/proxy.rs"]
 pub(crate) mod proxy;
 
 use std::io::Write;
@@ -10,8 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use afterimage_event::{Op, RecordKey, Timestamp};
-use afterimage_store::{Arrival, Digest, Entry, Identity, Store};
+use afterimage_store::Store;
 use afterimage_store_mongodb::{Config, MongoStore};
 use mongodb::Client;
 
@@ -79,46 +81,5 @@ impl Drop for TestDatabase {
         if !matches!(dropped.join(), Ok(Ok(()))) {
             let _written = writeln!(std::io::stderr(), "database {} could not be dropped", self.name);
         }
-    }
-}
-
-pub(crate) fn at(text: &str) -> Timestamp {
-    text.parse().unwrap()
-}
-
-pub(crate) fn arrival(worker: &str, text: &str) -> Arrival {
-    Arrival { worker: worker.to_owned(), at: at(text) }
-}
-
-pub(crate) fn record(id: &str) -> RecordKey {
-    RecordKey {
-        tenant: "acme".to_owned(),
-        source: "billing".to_owned(),
-        table: "users".to_owned(),
-        record_id: vec!["org".to_owned(), id.to_owned()],
-    }
-}
-
-/// The n-th change of a record, each a second after the one before. Its content is of no known format: it stands as
-/// text.
-pub(crate) fn entry(record_id: &str, number: usize) -> Entry {
-    let occurred_at = at("2026-01-09T10:00:00Z").saturating_add_micros(number as i64 * 1_000_000);
-    Entry {
-        record: record(record_id),
-        identity: Identity {
-            event_id: format!("{record_id}-{number:06}"),
-            input_digest: Digest([number as u8; 16]),
-            revision: 0,
-            published_at: occurred_at.saturating_add_micros(500_000),
-        },
-        op: Op::Update,
-        occurred_at,
-        position: None,
-        changed: vec!["status".to_owned()],
-        before_digest: Some(Digest([1; 16])),
-        after_digest: Some(Digest([2; 16])),
-        provenance: afterimage_store::Provenance::default(),
-        expires_at: None,
-        content: format!(r#"{{"n":{number}}}"#),
     }
 }
