@@ -129,27 +129,34 @@ fn segments(pattern: &Pattern) -> Vec<String> {
 }
 
 fn obviously_matches(pattern: &[String], place: &[String]) -> bool {
-    match (pattern, place) {
-        ([], []) => true,
-        ([first, rest @ ..], _) if first == "**" => {
-            (0..=place.len()).any(|skip| obviously_matches(rest, &place[skip..]))
-        }
-        ([first, rest @ ..], [name, below @ ..]) => {
-            let (glob, name): (Vec<char>, Vec<char>) = (first.chars().collect(), name.chars().collect());
-            is_like(&glob, &name) && obviously_matches(rest, below)
-        }
-        _ => false,
-    }
+    spans(pattern, place, |segment| segment == "**", |segment, name| is_like(segment, name))
 }
 
-fn is_like(glob: &[char], name: &[char]) -> bool {
-    match (glob, name) {
-        ([], []) => true,
-        (['*', rest @ ..], _) => (0..=name.len()).any(|skip| is_like(rest, &name[skip..])),
-        (['?', rest @ ..], [_, name @ ..]) => is_like(rest, name),
-        ([letter, rest @ ..], [first, name @ ..]) => letter == first && is_like(rest, name),
-        _ => false,
+fn is_like(glob: &str, name: &str) -> bool {
+    let (glob, name): (Vec<char>, Vec<char>) = (glob.chars().collect(), name.chars().collect());
+    spans(&glob, &name, |sign| *sign == '*', |sign, letter| *sign == '?' || sign == letter)
+}
+
+/// Does a pattern, some of whose parts stand for any number of items and the others for one, stand for these items?
+fn spans<P, I>(
+    pattern: &[P],
+    items: &[I],
+    is_any_number: impl Fn(&P) -> bool,
+    is_one: impl Fn(&P, &I) -> bool,
+) -> bool {
+    // Which beginnings of the items the parts so far stand for, by their lengths.
+    let mut reached = vec![false; items.len() + 1];
+    reached[0] = true;
+    for part in pattern {
+        reached = (0..=items.len())
+            .map(|length| match length {
+                _ if is_any_number(part) => reached[..=length].contains(&true),
+                0 => false,
+                _ => reached[length - 1] && is_one(part, &items[length - 1]),
+            })
+            .collect();
     }
+    reached[items.len()]
 }
 
 /// Could it stand in a delta only because it was shown? Not what a stand-in or the spelling of a tree may hold.
