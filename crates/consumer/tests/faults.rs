@@ -5,18 +5,19 @@
 //! A failure names the faults as text, seed included: the same text gives the same faults again.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on fails and says where")]
 
+mod pair;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use afterimage_consumer::{Books, Finish, Limits, Metrics, Pipeline, QueueKind, SqsQueue, SqsSettings, Worker};
 use afterimage_diff::Rules;
-use afterimage_embedded_queue::{EmbeddedQueue, Fault, Faults};
+use afterimage_embedded_queue::{Fault, Faults};
 use afterimage_event::Settings;
 use afterimage_store::{Lookup, MemoryStore, Store};
-use aws_sdk_sqs::Client;
-use aws_sdk_sqs::config::{BehaviorVersion, Builder, Credentials, Region};
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
+use pair::Pair;
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 
@@ -44,37 +45,11 @@ fn number(text: &str) -> usize {
     text.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().unwrap()
 }
 
-struct Bench {
-    kind: QueueKind,
-    endpoint: EmbeddedQueue,
-    config: Builder,
-    client: Client,
-    queue_url: String,
-    dlq_url: String,
-}
+struct Bench(Pair);
 
 impl Bench {
     async fn new(kind: QueueKind) -> Self {
-        let endpoint = EmbeddedQueue::start(([127, 0, 0, 1], 0).into()).await.unwrap();
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .endpoint_url(endpoint.endpoint());
-        let client = Client::from_conf(config.clone().build());
-        let names = match kind {
-            QueueKind::Standard => ["q", "q-dlq"],
-            QueueKind::Fifo => ["q.fifo", "q-dlq.fifo"],
-        };
-        for name in names {
-            let mut create = client.create_queue().queue_name(name);
-            if kind == QueueKind::Fifo {
-                create = create.attributes(QueueAttributeName::FifoQueue, "true");
-            }
-            create.send().await.unwrap();
-        }
-        let [queue_url, dlq_url] = names.map(|name| endpoint.queue_url(name));
-        Self { kind, endpoint, config, client, queue_url, dlq_url }
+        Self(Pair::start(kind, ["q", "q-dlq"]).await)
     }
 
     /// Sends bodies, each to its group.
@@ -85,7 +60,7 @@ impl Bench {
                 .enumerate()
                 .map(|(n, (group, body))| {
                     let entry = SendMessageBatchRequestEntry::builder().id(n.to_string()).message_body(body);
-                    match self.kind {
+                    match self.0.kind {
                         QueueKind::Standard => entry.build(),
                         QueueKind::Fifo => {
                             entry.message_group_id(group.to_string()).message_deduplication_id(body_id(body)).build()
@@ -94,7 +69,7 @@ impl Bench {
                 })
                 .collect::<Result<Vec<_>, _>>()
                 .unwrap();
-            let request = self.client.send_message_batch().queue_url(&self.queue_url).set_entries(Some(entries));
+            let request = self.0.client.send_message_batch().queue_url(&self.0.queue_url).set_entries(Some(entries));
             assert!(request.send().await.unwrap().failed.is_empty());
         }
     }
@@ -111,15 +86,15 @@ impl Bench {
             ..Limits::default()
         };
         let settings = SqsSettings {
-            queue_url: self.queue_url.clone(),
-            dlq_url: Some(self.dlq_url.clone()),
+            queue_url: self.0.queue_url.clone(),
+            dlq_url: Some(self.0.dlq_url.clone()),
             wait: limits.wait,
             bytes_max: limits.bytes_max,
             connections_max: limits.pollers_max,
         };
         let metrics = Metrics::register(&Registry::new()).unwrap();
         let pipeline = Arc::new(Pipeline::new(Settings::default(), Rules::default()));
-        let queue = Arc::new(SqsQueue::new(self.config.clone(), settings));
+        let queue = Arc::new(SqsQueue::new(self.0.config.clone(), settings));
         let worker = Worker::new(limits, Duration::from_secs(5), queue, store, pipeline, metrics).unwrap();
         let end = worker.run(CancellationToken::new()).await;
         (end.finish, end.books)
@@ -132,7 +107,7 @@ impl Bench {
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
             QueueAttributeName::ApproximateNumberOfMessagesDelayed,
         ];
-        let request = self.client.get_queue_attributes().queue_url(&self.queue_url);
+        let request = self.0.client.get_queue_attributes().queue_url(&self.0.queue_url);
         let counts = request.set_attribute_names(Some(names.to_vec())).send().await.unwrap().attributes.unwrap();
         names.map(|name| counts[&name].clone())
     }
@@ -141,7 +116,7 @@ impl Bench {
     async fn dead_letters(&self) -> Vec<String> {
         let mut letters = Vec::new();
         loop {
-            let request = self.client.receive_message().queue_url(&self.dlq_url).max_number_of_messages(10);
+            let request = self.0.client.receive_message().queue_url(&self.0.dlq_url).max_number_of_messages(10);
             let received = request.visibility_timeout(600).send().await.unwrap().messages.unwrap_or_default();
             if received.is_empty() {
                 return letters;
@@ -149,7 +124,7 @@ impl Bench {
             for letter in received {
                 letters.push(letter.body.unwrap());
                 // Else the rest of its group would not be handed out.
-                let delete = self.client.delete_message().queue_url(&self.dlq_url);
+                let delete = self.0.client.delete_message().queue_url(&self.0.dlq_url);
                 delete.set_receipt_handle(letter.receipt_handle).send().await.unwrap();
             }
         }
@@ -168,9 +143,9 @@ async fn prove(kind: QueueKind, text: &str) {
         bodies.insert(n * POISON_EVERY + POISON_EVERY / 2, (n % (poison.len() / 2), self::poison(n)));
     }
     // Sending is disturbed only in its order.
-    bench.endpoint.set_faults(only(text, &["seed", "reorder"]));
+    bench.0.endpoint.set_faults(only(text, &["seed", "reorder"]));
     bench.send(&bodies).await;
-    bench.endpoint.set_faults(faults);
+    bench.0.endpoint.set_faults(faults);
 
     let store = Arc::new(MemoryStore::default());
     let stored = Arc::new(Mutex::new(Vec::new()));
@@ -182,8 +157,8 @@ async fn prove(kind: QueueKind, text: &str) {
         }
     });
     let (finish, books) = bench.work(Arc::clone(&store) as Arc<dyn Store>).await;
-    let counts = bench.endpoint.fault_counts();
-    bench.endpoint.set_faults(Faults::none());
+    let counts = bench.0.endpoint.fault_counts();
+    bench.0.endpoint.set_faults(Faults::none());
     println!("{kind:?} {text}: {:?}\n  {books:?}\n  {counts:?}", began.elapsed());
 
     assert_eq!(finish, Finish::Idle, "{text}");

@@ -3,6 +3,7 @@
 
 #[path = "../../telemetry/tests/collector/mod.rs"]
 mod collector;
+mod pair;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,21 +12,19 @@ use std::time::Duration;
 
 use afterimage_consumer::{Books, Limits, Metrics, Pipeline, QueueKind, SqsQueue, SqsSettings, Tracing, Worker};
 use afterimage_diff::Rules;
-use afterimage_embedded_queue::EmbeddedQueue;
 use afterimage_event::Settings;
 use afterimage_publish::{ChangeEvent, Publisher};
 use afterimage_store::{AppendError, Arrival, Entry, MemoryStore, Store, StoreError};
 use afterimage_telemetry::{Build, TraceSettings, Traces};
 use async_trait::async_trait;
-use aws_sdk_sqs::Client;
-use aws_sdk_sqs::config::{BehaviorVersion, Builder, Credentials, Region};
 use aws_sdk_sqs::types::{
-    MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue, QueueAttributeName,
+    MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue,
     SendMessageBatchRequestEntry,
 };
 use collector::{Collector, Manner, closed, hex, text};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use pair::Pair;
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 
@@ -57,14 +56,7 @@ struct Sent {
     xray: Option<String>,
 }
 
-struct Bench {
-    kind: QueueKind,
-    _endpoint: EmbeddedQueue,
-    config: Builder,
-    client: Client,
-    queue_url: String,
-    dlq_url: String,
-}
+struct Bench(Pair);
 
 /// What came of a run.
 struct Told {
@@ -74,26 +66,7 @@ struct Told {
 
 impl Bench {
     async fn new(kind: QueueKind) -> Self {
-        let endpoint = EmbeddedQueue::start(([127, 0, 0, 1], 0).into()).await.unwrap();
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .endpoint_url(endpoint.endpoint());
-        let client = Client::from_conf(config.clone().build());
-        let names = match kind {
-            QueueKind::Standard => ["changes", "dead"],
-            QueueKind::Fifo => ["changes.fifo", "dead.fifo"],
-        };
-        for name in names {
-            let mut create = client.create_queue().queue_name(name);
-            if kind == QueueKind::Fifo {
-                create = create.attributes(QueueAttributeName::FifoQueue, "true");
-            }
-            create.send().await.unwrap();
-        }
-        let [queue_url, dlq_url] = names.map(|name| endpoint.queue_url(name));
-        Self { kind, queue_url, dlq_url, _endpoint: endpoint, config, client }
+        Self(Pair::start(kind, ["changes", "dead"]).await)
     }
 
     /// Sends a batch; the id of each message.
@@ -110,12 +83,13 @@ impl Bench {
                 let name = MessageSystemAttributeNameForSends::AwsTraceHeader;
                 entry = entry.message_system_attributes(name, value.build().unwrap());
             }
-            if self.kind == QueueKind::Fifo {
+            if self.0.kind == QueueKind::Fifo {
                 entry = entry.message_group_id("group-of-record-77").message_deduplication_id(n.to_string());
             }
             entry.build().unwrap()
         });
-        let request = self.client.send_message_batch().queue_url(&self.queue_url).set_entries(Some(entries.collect()));
+        let request =
+            self.0.client.send_message_batch().queue_url(&self.0.queue_url).set_entries(Some(entries.collect()));
         let sent = request.send().await.unwrap();
         assert!(sent.failed.is_empty(), "{sent:?}");
         let ids: BTreeMap<usize, String> =
@@ -138,18 +112,18 @@ impl Bench {
         let registry = Registry::new();
         let traces = Traces::start(settings, Build { version: "1", revision: "1" }, "w", &registry).unwrap();
         let settings = SqsSettings {
-            queue_url: self.queue_url.clone(),
-            dlq_url: Some(self.dlq_url.clone()),
+            queue_url: self.0.queue_url.clone(),
+            dlq_url: Some(self.0.dlq_url.clone()),
             wait: limits.wait,
             bytes_max: limits.bytes_max,
             connections_max: limits.pollers_max,
         };
-        let queue = SqsQueue::new(self.config.clone(), settings).with_trace_headers();
+        let queue = SqsQueue::new(self.0.config.clone(), settings).with_trace_headers();
         let metrics = Metrics::register(&registry).unwrap();
         let pipeline = Arc::new(Pipeline::new(Settings::default(), Rules::default()));
         let kind = store.kind();
         let worker = Worker::new(limits, Duration::from_secs(5), Arc::new(queue), store, pipeline, metrics).unwrap();
-        let worker = worker.traced(Tracing::new(traces.tracer(), &self.queue_url, kind));
+        let worker = worker.traced(Tracing::new(traces.tracer(), &self.0.queue_url, kind));
         let end = tokio::time::timeout(PATIENCE, worker.run(CancellationToken::new())).await.expect("it ends");
         tokio::time::timeout(PATIENCE, traces.finish(Duration::from_millis(500))).await.expect("it ends");
         (end.books, registry)
@@ -195,7 +169,7 @@ fn outcome(span: &Span) -> String {
 #[tokio::test]
 async fn a_change_is_in_one_trace_from_its_publisher_to_its_being_stored() {
     let (bench, store) = (Bench::new(QueueKind::Standard).await, Arc::new(MemoryStore::default()));
-    let publisher = Publisher::to_queue(bench.client.clone(), &bench.queue_url);
+    let publisher = Publisher::to_queue(bench.0.client.clone(), &bench.0.queue_url);
     let event =
         |n: u8| ChangeEvent::update("users", "record-77").before(&"s3cret-value").after(&n).by("ada@example.com");
     let events = [event(1).trace(&parent(1), "vendor=x"), event(2).trace(&parent(2), "")];
