@@ -41,7 +41,7 @@ pub use budget::{Budget, Permit};
 pub use depth::{Depth, Watched};
 pub use driver::{End, Worker};
 pub use health::{Health, Unhealthy};
-pub use message::{Attribute, AttributeValue, Handle, Message};
+pub use message::{Attribute, AttributeValue, Handle, Message, RETENTION_MAX};
 pub use pipeline::Pipeline;
 pub use process::{Processed, Processor, Rejection};
 pub use proof::Delete;

@@ -1,6 +1,7 @@
 //! A message, as a queue hands it out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use afterimage_event::{Origin, Timestamp};
 
@@ -13,6 +14,10 @@ const OVERHEAD_BYTES: usize = 2048;
 /// How much of a message's text may be held at once: the body, and entries made of it (an update whose every value
 /// changed keeps both images in its changes), as they wait and as a driver's request.
 const TEXT_FACTOR: usize = 3;
+
+/// Longest that SQS keeps a message, 14 days
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html>).
+pub const RETENTION_MAX: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// The right to extend, release or delete one delivery of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +67,13 @@ impl Message {
             group_id: self.group_id.as_deref(),
             origin: origin.and_then(Attribute::as_text).and_then(|text| Origin::parse(text).ok()),
         }
+    }
+
+    /// What a clock says, or the latest that it can be while a queue hands this message out. A worker whose clock is months
+    /// ahead must not take what has just come for something whose retention is over: that would be lost without a trace.
+    #[must_use]
+    pub fn at_most(&self, clock: Timestamp) -> Timestamp {
+        clock.min(self.sent_at.saturating_add_micros(RETENTION_MAX.as_micros() as i64))
     }
 
     /// Bytes to reckon with while it is held: body, what is made of it, and overhead.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use afterimage_consumer::RETENTION_MAX;
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::Value;
 
@@ -17,9 +18,6 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const RETENTION_MIN: Duration = Duration::from_secs(12 * 3600);
 /// A weekend, and a day to notice.
 const RETENTION_WISE: Duration = Duration::from_secs(4 * 24 * 3600);
-/// Longest that SQS keeps a message: `MessageRetentionPeriod`
-/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html>).
-const RETENTION_MAX: Duration = Duration::from_secs(14 * 24 * 3600);
 /// Each kill of a worker counts as a receive of what it held.
 const RECEIVES_WISE: u32 = 5;
 /// The key that AWS manages: its policy cannot be changed, so SNS can never use it

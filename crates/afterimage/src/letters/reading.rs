@@ -68,8 +68,8 @@ impl Reader {
     }
 
     pub(crate) fn read(&self, letter: &Letter) -> Reading {
-        let mut reading =
-            Reading { processed: self.pipeline.process(&letter.message, clock::now()), ..Reading::default() };
+        let now = letter.message.at_most(clock::now());
+        let mut reading = Reading { processed: self.pipeline.process(&letter.message, now), ..Reading::default() };
         let told = letter.message.told();
         let mut layers = Layers::default();
         let mut events = match decode(&told, &self.settings, &mut layers) {

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use afterimage_consumer::dead_letter::DeadLetter;
 use afterimage_consumer::{
-    Ask, Counts, Delete, End, Finish, Handle, Health, ItemError, Limits, LimitsError, Metrics, Queue, QueueError,
-    QueueKind, Receipt, Worker,
+    Ask, Counts, Delete, End, Finish, Handle, Health, ItemError, Limits, LimitsError, Metrics, Pipeline, Processor,
+    Queue, QueueError, QueueKind, Receipt, Worker,
 };
+use afterimage_diff::{DigestKey, RuleBlock, Rules};
+use afterimage_event::Settings;
 use afterimage_store::Store;
 use async_trait::async_trait;
 use prometheus::Registry;
@@ -98,9 +100,13 @@ fn idle_limits() -> Limits {
 }
 
 fn start(limits: Limits, queue: Arc<LongPolls>, store: Arc<dyn Store>) -> Run {
+    start_with(Arc::new(Words), limits, queue, store)
+}
+
+fn start_with(processor: Arc<dyn Processor>, limits: Limits, queue: Arc<LongPolls>, store: Arc<dyn Store>) -> Run {
     let registry = Registry::new();
     let metrics = Metrics::register(&registry).unwrap();
-    let worker = Worker::new(limits, Duration::from_secs(30), queue, store, Arc::new(Words), metrics).unwrap();
+    let worker = Worker::new(limits, Duration::from_secs(30), queue, store, processor, metrics).unwrap();
     let (health, stop) = (worker.health(), CancellationToken::new());
     let end = tokio::spawn(worker.run(stop.clone()));
     Run { registry, health, stop, end }
@@ -174,6 +180,30 @@ async fn a_processor_that_panics_costs_one_message_and_not_the_worker() {
     assert_eq!(store.rows().len(), 19);
     assert_eq!(queue.queue.dead_letters(), [("m5".to_owned(), "P5".to_owned())]);
     assert_eq!(end.books.deleted, 20);
+}
+
+/// The fake queue accepts everything in January 1970: for it, the worker's clock is more than fifty years ahead.
+#[tokio::test(start_paused = true)]
+async fn a_worker_whose_clock_is_years_ahead_takes_nothing_for_expired_that_is_not() {
+    let queue = LongPolls::new(Faults::default());
+    let told = |id: &str, at: &str| {
+        format!(
+            r#"{{"eventId":"{id}","tableName":"t","operation":"insert","recordId":"{id}","occurredAt":"{at}","after":{{"a":1}}}}"#
+        )
+    };
+    queue.queue.send("m1", &told("fresh", "1970-01-01T00:00:00Z"));
+    queue.queue.send("m2", &told("late", "1969-12-10T00:00:00Z"));
+    queue.queue.send("m3", &told("over", "1969-11-20T00:00:00Z"));
+    let store = Arc::new(SimStore::default());
+    let block = RuleBlock::new("short", "*", "*").retention("30d").unwrap();
+    let rules = Rules::new(vec![block], DigestKey::published()).unwrap();
+    let pipeline = Pipeline::new(Settings::default(), rules);
+    let run = start_with(Arc::new(pipeline), idle_limits(), Arc::clone(&queue), Arc::clone(&store) as Arc<dyn Store>);
+    let books = run.end.await.unwrap().books;
+    assert!(store.has("fresh"), "it had just come");
+    // Its thirty days end within the fourteen for which a queue may have kept it: there the clock is believed.
+    assert_eq!((store.has("late"), store.has("over")), (false, false));
+    assert_eq!((books.stored, books.expired, books.deleted), (1, 2, 3));
 }
 
 #[tokio::test(start_paused = true)]
