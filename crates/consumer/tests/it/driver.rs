@@ -5,19 +5,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use afterimage_consumer::dead_letter::DeadLetter;
+use afterimage_consumer::dead_letters::{Letter, Settled, settle};
 use afterimage_consumer::{
     Ask, Counts, Delete, End, Finish, Handle, Health, ItemError, Limits, LimitsError, Metrics, Pipeline, Processor,
     Queue, QueueError, QueueKind, Receipt, Worker,
 };
 use afterimage_diff::{DigestKey, RuleBlock, Rules};
 use afterimage_event::Settings;
-use afterimage_store::Store;
+use afterimage_store::{Arrival, Ledger, Store};
 use async_trait::async_trait;
 use prometheus::Registry;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::fakes::{Faults, SimQueue, SimStore, Slow, Words};
+use crate::fakes::{self, Faults, SimQueue, SimStore, Slow, Words};
 
 /// A [`SimQueue`] on the runtime's clock, with long polls.
 pub(crate) struct LongPolls {
@@ -182,28 +183,42 @@ async fn a_processor_that_panics_costs_one_message_and_not_the_worker() {
     assert_eq!(end.books.deleted, 20);
 }
 
+/// An event of this id and time, kept for thirty days by [`short`].
+fn told(id: &str, at: &str) -> String {
+    format!(
+        r#"{{"eventId":"{id}","tableName":"t","operation":"delete","recordId":"{id}","occurredAt":"{at}","before":{{"a":1}}}}"#
+    )
+}
+
+fn short() -> Pipeline {
+    let block = RuleBlock::new("short", "*", "*").retention("30d").unwrap();
+    Pipeline::new(Settings::default(), Rules::new(vec![block], DigestKey::published()).unwrap())
+}
+
 /// The fake queue accepts everything in January 1970: for it, the worker's clock is more than fifty years ahead.
 #[tokio::test(start_paused = true)]
 async fn a_worker_whose_clock_is_years_ahead_takes_nothing_for_expired_that_is_not() {
     let queue = LongPolls::new(Faults::default());
-    let told = |id: &str, at: &str| {
-        format!(
-            r#"{{"eventId":"{id}","tableName":"t","operation":"insert","recordId":"{id}","occurredAt":"{at}","after":{{"a":1}}}}"#
-        )
-    };
     queue.queue.send("m1", &told("fresh", "1970-01-01T00:00:00Z"));
+    // Its thirty days end within the fourteen for which a queue may have kept it: there the clock is believed.
     queue.queue.send("m2", &told("late", "1969-12-10T00:00:00Z"));
     queue.queue.send("m3", &told("over", "1969-11-20T00:00:00Z"));
     let store = Arc::new(SimStore::default());
-    let block = RuleBlock::new("short", "*", "*").retention("30d").unwrap();
-    let rules = Rules::new(vec![block], DigestKey::published()).unwrap();
-    let pipeline = Pipeline::new(Settings::default(), rules);
-    let run = start_with(Arc::new(pipeline), idle_limits(), Arc::clone(&queue), Arc::clone(&store) as Arc<dyn Store>);
+    let run = start_with(Arc::new(short()), idle_limits(), Arc::clone(&queue), Arc::clone(&store) as Arc<dyn Store>);
     let books = run.end.await.unwrap().books;
-    assert!(store.has("fresh"), "it had just come");
-    // Its thirty days end within the fourteen for which a queue may have kept it: there the clock is believed.
-    assert_eq!((store.has("late"), store.has("over")), (false, false));
+    assert_eq!((store.has("fresh"), store.has("late"), store.has("over")), (true, false, false));
     assert_eq!((books.stored, books.expired, books.deleted), (1, 2, 3));
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_is_stored_where_the_clock_is_years_ahead_does_not_expire_either() {
+    let store = Arc::new(SimStore::default());
+    let ledger = Ledger::new(Arc::clone(&store) as Arc<dyn Store>);
+    let arrival = Arrival { worker: "w".to_owned(), at: "2026-01-01T00:00:00Z".parse().unwrap() };
+    let message = fakes::message("m1", &told("fresh", "1970-01-01T00:00:00Z"), 1);
+    let settled = settle(&Letter { message, source_arn: None }, &short(), &ledger, &arrival).await;
+    assert!(matches!(settled, Settled::Done(_)), "{settled:?}");
+    assert!(store.has("fresh"));
 }
 
 #[tokio::test(start_paused = true)]
