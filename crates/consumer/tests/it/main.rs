@@ -7,6 +7,7 @@
     reason = "a test that panics fails and says where; skipped tests say so"
 )]
 
+mod calls;
 mod driver;
 mod elasticmq;
 mod fakes;
