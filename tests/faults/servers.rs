@@ -46,6 +46,6 @@ async fn one_of_three_database_servers_is_killed() {
     let cluster = Cassandra::start(3).await;
     let fault = "SIGKILL of one Cassandra node of three after the other (LOCAL_QUORUM), and restart";
     let plan = plan("one_of_three_database_servers_is_killed", fault);
-    // A node takes its time to come back: the load is to last for as long.
+    // A node takes its time to come back: the short load is to last for as long.
     kill_and_revive(Plan { store: cluster.kind(), per_s: 12, ..plan }, &cluster, 3).await;
 }

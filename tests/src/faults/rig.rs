@@ -66,6 +66,8 @@ impl Form {
 const LONG_EVENTS: u64 = 100_000;
 /// In the long form messages come so many times faster.
 const LONG_PACE: u32 = 4;
+/// And no slower than this in a second: 10^5 of them in four minutes.
+const LONG_PER_S_MIN: u32 = 400;
 
 /// What a scenario begins with.
 #[derive(Clone, Debug)]
@@ -165,7 +167,7 @@ impl Rig {
         args.extend(backing.args());
         let fleet = Fleet::start(crate::binary::binary(), Arc::clone(&guard), args, plan.workers, prepare).await;
         let (events, per_s) = match Form::asked_for() {
-            Form::Long => (LONG_EVENTS, plan.per_s * LONG_PACE),
+            Form::Long => (LONG_EVENTS, (plan.per_s * LONG_PACE).max(LONG_PER_S_MIN)),
             _ => (plan.events, plan.per_s),
         };
         let sent = Arc::new(Mutex::new(Vec::new()));
