@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use afterimage_consumer::{Ask, Handle, Queue, SqsQueue, SqsSettings};
+use afterimage_consumer::{Ask, Handle, Queue, QueueErrorKind, SqsQueue, SqsSettings};
 use afterimage_json::Raw;
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -22,6 +22,10 @@ struct Server {
 impl Server {
     /// Hangs up on its first requests, `silent` of them, without an answer; the rest it answers with this.
     async fn start(silent: usize, answer: &'static str) -> Self {
+        Self::with_status("200 OK", silent, answer).await
+    }
+
+    async fn with_status(status: &'static str, silent: usize, answer: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::<Mutex<Vec<String>>>::default();
@@ -29,7 +33,7 @@ impl Server {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let asked = Arc::clone(&asked);
-                tokio::spawn(serve(stream, silent, answer, asked));
+                tokio::spawn(serve(stream, status, silent, answer, asked));
             }
         });
         server
@@ -58,7 +62,13 @@ impl Server {
     }
 }
 
-async fn serve(stream: TcpStream, silent: usize, answer: &str, asked: Arc<Mutex<Vec<String>>>) -> Option<()> {
+async fn serve(
+    stream: TcpStream,
+    status: &str,
+    silent: usize,
+    answer: &str,
+    asked: Arc<Mutex<Vec<String>>>,
+) -> Option<()> {
     let mut stream = BufReader::new(stream);
     loop {
         let mut body_bytes = 0;
@@ -84,7 +94,7 @@ async fn serve(stream: TcpStream, silent: usize, answer: &str, asked: Arc<Mutex<
         if count <= silent {
             return None;
         }
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length";
+        let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length");
         stream.write_all(format!("{head}: {}\r\n\r\n{answer}", answer.len()).as_bytes()).await.ok()?;
     }
 }
@@ -132,6 +142,22 @@ async fn a_lease_is_extended_by_what_it_should_be_though_the_first_call_is_lost(
     assert!(server.queue("q").change_visibility(&[handle()], 77).await.unwrap()[0].is_ok());
     let entry = r#"[{"Id":"0","ReceiptHandle":"r","VisibilityTimeout":77}]"#;
     assert_eq!(server.asked("Entries"), some(&[entry, entry]));
+}
+
+#[tokio::test]
+async fn a_refusal_means_what_its_code_says_however_it_is_spelled() {
+    for (answer, kind) in [
+        (r#"{"__type":"com.amazonaws.sqs#OverLimit","message":"m"}"#, QueueErrorKind::OverLimit),
+        (r#"{"__type":"AWS.SimpleQueueService.OverLimit","message":"m"}"#, QueueErrorKind::OverLimit),
+        (r#"{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"m"}"#, QueueErrorKind::Misconfigured),
+        (r#"{"__type":"AccessDeniedException","message":"m"}"#, QueueErrorKind::Misconfigured),
+        (r#"{"__type":"RequestThrottled","message":"m"}"#, QueueErrorKind::Unavailable),
+        (r#"{"__type":"SomethingNew","message":"m"}"#, QueueErrorKind::Unavailable),
+    ] {
+        let server = Server::with_status("400 Bad Request", 0, answer).await;
+        let error = server.queue("q").receive(ASK, &CancellationToken::new()).await.unwrap_err();
+        assert_eq!((error.kind, error.reason.as_str()), (kind, "m"), "{answer}");
+    }
 }
 
 #[tokio::test]

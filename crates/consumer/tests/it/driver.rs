@@ -25,6 +25,8 @@ pub(crate) struct LongPolls {
     pub(crate) queue: SimQueue,
     started: Instant,
     refuses: AtomicBool,
+    /// How long the body of an answer takes after its head.
+    body_takes: Duration,
 }
 
 impl LongPolls {
@@ -33,7 +35,11 @@ impl LongPolls {
     }
 
     pub(crate) fn around(queue: SimQueue) -> Arc<Self> {
-        Arc::new(Self { queue, started: Instant::now(), refuses: AtomicBool::new(false) })
+        Arc::new(Self::of(queue))
+    }
+
+    fn of(queue: SimQueue) -> Self {
+        Self { queue, started: Instant::now(), refuses: AtomicBool::new(false), body_takes: Duration::ZERO }
     }
 
     fn tick(&self) {
@@ -56,7 +62,9 @@ impl Queue for LongPolls {
             self.tick();
             let messages = self.queue.take(ask.messages_max, ask.lease)?;
             if !messages.is_empty() || Instant::now() >= until || cancel.is_cancelled() {
-                return Ok(Receipt { answered_at: Instant::now().into_std(), messages });
+                let answered_at = Instant::now().into_std();
+                tokio::time::sleep(self.body_takes).await;
+                return Ok(Receipt { answered_at, messages });
             }
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(100)) => {}
@@ -238,6 +246,19 @@ async fn a_store_that_never_answers_is_an_outage_and_a_stop_gives_everything_bac
     let counts = queue.counts().await.unwrap();
     assert_eq!((counts.visible, counts.in_flight), (30, 0), "others can have them at once");
     assert!(queue.queue.dead_letters().is_empty());
+}
+
+/// The queue counts a lease from when it answers, not from when the last byte has arrived.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_takes_most_of_the_lease_to_arrive_is_extended_in_time() {
+    let queue = LongPolls { body_takes: Duration::from_secs(40), ..LongPolls::of(SimQueue::new(7, Faults::default())) };
+    let queue = Arc::new(queue);
+    queue.queue.send("m", "e");
+    let limits = Limits { lease: Duration::from_secs(60), ..idle_limits() };
+    let store = Arc::new(Slow(Duration::from_secs(25)));
+    let books = start(limits, Arc::clone(&queue), store).end.await.unwrap().books;
+    assert_eq!((books.received, books.deleted, books.lease_lost), (1, 1, 0));
+    assert!(queue.queue.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
