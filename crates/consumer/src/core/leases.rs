@@ -58,9 +58,10 @@ impl Core {
                 && at <= soon
             {
                 self.leases.pop_first();
+                let is_leaving = self.is_leaving(token);
                 let Some(held) = self.held.get_mut(&token) else { continue };
                 held.lease.extend_at = None;
-                if held.step == Step::Release {
+                if is_leaving {
                     continue;
                 }
                 let hold_until = held.lease.since + self.limits.hold_max;
@@ -83,6 +84,15 @@ impl Core {
             let call = self.begin(Call::Extend { parts, asked_at: now, until });
             actions.push(Action::Extend { call, handles, visibility_s });
         }
+    }
+
+    /// Is it being given back? Not if it is an older delivery that is on its way back: the newer one is kept, and its lease
+    /// must not end while that call is not answered.
+    fn is_leaving(&self, token: Token) -> bool {
+        let Some(held) = self.held.get(&token).filter(|held| held.step == Step::Release) else { return false };
+        let State::Calling(call) = held.state else { return true };
+        let Some(Call::Release { parts }) = self.calls.get(&call) else { return true };
+        parts.iter().any(|(part, handle)| *part == token && *handle == held.handle)
     }
 
     pub(super) fn extended(

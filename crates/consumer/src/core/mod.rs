@@ -289,7 +289,13 @@ impl Core {
     }
 
     fn stop(&mut self, now: Time, finish: Finish, actions: &mut Vec<Action>) {
-        if !self.takes_receives() {
+        // One that was about to end because its queue is empty, and would go on if something came, goes on no more.
+        let changes_nothing = match self.phase {
+            Phase::Running => false,
+            Phase::Draining { finish: Finish::Idle, .. } => finish == Finish::Idle,
+            Phase::Draining { finish: Finish::Stopped, .. } | Phase::Finished => true,
+        };
+        if changes_nothing {
             return;
         }
         let grace = self.limits.grace;

@@ -55,7 +55,7 @@ impl Rig {
         assert!(self.core.books().balance(), "{:?}", self.core.books());
     }
 
-    /// Lets time pass, waking the core whenever it asked for it.
+    /// Lets time pass, waking the core whenever it asked for it and at no other time.
     pub(crate) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         let mut turns = 0;
@@ -66,7 +66,6 @@ impl Rig {
             self.tell(Input::Tick);
         }
         self.now = end;
-        self.tell(Input::Tick);
     }
 
     /// Takes the actions out that `pick` knows.

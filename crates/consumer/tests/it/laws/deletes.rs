@@ -1,5 +1,7 @@
 //! Deletes.
 
+use afterimage_consumer::Note;
+
 use super::{SECOND, limits, messages};
 use crate::fakes::message;
 use crate::rig::{Rig, item_error};
@@ -23,6 +25,31 @@ fn a_delete_that_failed_inside_a_good_answer_is_sent_again_alone() {
     assert_eq!(again.iter().map(|(_, deletes)| ids(deletes)).collect::<Vec<_>>(), [[failed]]);
     rig.answer(again[0].0, vec![Ok(())]);
     assert_eq!((rig.core.books().deleted, rig.core.books().in_flight), (10, 0));
+}
+
+#[test]
+fn what_is_tried_again_is_told_once_for_each_call() {
+    let mut rig = Rig::new(limits());
+    rig.receive_next(messages(10));
+    rig.store();
+    rig.notes();
+    let (call, _) = rig.deletes().remove(0);
+    let failing = |n| if n < 3 { item_error("InternalError", false) } else { Ok(()) };
+    rig.answer(call, (0..10).map(failing).collect());
+    let retried = Note::Retried { operation: "delete", code: "InternalError".to_owned(), items: 3 };
+    assert_eq!(rig.notes(), [retried]);
+    assert_eq!(rig.core.books().delete_calls, 1);
+}
+
+#[test]
+fn a_delete_waits_no_longer_for_those_that_come_after_it() {
+    let mut rig = Rig::new(limits());
+    for n in 0..4 {
+        rig.receive_next(vec![message(&format!("m{n}"), &format!("e{n}"), 1)]);
+        rig.pass(SECOND / 20);
+        rig.answer_stores();
+    }
+    assert!(!rig.deletes_now().is_empty(), "the first was durable 150 ms ago");
 }
 
 #[test]

@@ -250,3 +250,14 @@ fn a_failing_message_that_is_tried_again_alone_is_no_outage() {
     rig.store();
     assert_eq!(rig.delete_all(), 1, "others go on");
 }
+
+#[test]
+fn a_server_that_numbers_no_messages_hands_them_out_in_order() {
+    let mut rig = Rig::new(limits());
+    rig.receive_next(
+        group("a", 0..5).into_iter().map(|message| Message { sequence_number: None, ..message }).collect(),
+    );
+    close_groups(&mut rig);
+    rig.answer_stores();
+    assert_eq!(rig.deletes_now()[0].1, ["a0", "a1", "a2", "a3", "a4"]);
+}

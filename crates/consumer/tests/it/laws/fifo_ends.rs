@@ -1,10 +1,11 @@
 //! FIFO queues: dead letters, leases, outages and stops.
 
 use afterimage_consumer::dead_letter::{DEDUPLICATION_ID, DeadLetter};
-use afterimage_consumer::{Action, Attribute, Input, Limits, Message, Note, QueueError, QueueErrorKind};
+use afterimage_consumer::{Action, Arrival, Attribute, Input, Limits, Message, Note, QueueError, QueueErrorKind};
 
 use super::SECOND;
 use super::fifo::{close_groups, group, letters_out, limits, of, received, stores};
+use crate::fakes::arrival;
 use crate::rig::{Rig, item_error, unreachable_queue};
 
 #[test]
@@ -72,6 +73,20 @@ fn a_dead_letter_is_not_sent_on_a_lease_that_has_ended() {
 }
 
 #[test]
+fn a_dead_letter_is_sent_on_the_lease_of_its_newest_delivery() {
+    let mut rig = Rig::new(limits());
+    rig.receive_next(vec![of("a", 0, "!a0")]);
+    let (call, _) = letters_out(&mut rig).remove(0);
+    rig.pass(SECOND * 59);
+    rig.receive_next(vec![received("a", 0, "!a0", 2)]);
+    rig.pass(SECOND * 3);
+    // The lease of the first delivery is over, that of the second is not.
+    rig.tell(Input::DeadLettered { call, result: Err(unreachable_queue()) });
+    rig.pass(SECOND * 5);
+    assert_eq!(letters_out(&mut rig).len(), 1);
+}
+
+#[test]
 fn without_a_dead_letter_queue_poison_is_left_to_the_redrive_policy_and_its_group_goes_on() {
     let mut rig = Rig::new(Limits { has_dead_letter_queue: false, ..limits() });
     rig.receive_next(vec![of("a", 0, "!a0"), of("a", 1, "a1"), of("a", 2, "a2")]);
@@ -95,6 +110,47 @@ fn when_one_lease_of_a_group_is_lost_nothing_behind_it_is_stored_or_deleted() {
     assert!(stores(&rig).is_empty());
     let books = *rig.core.books();
     assert_eq!((books.lease_lost, books.released), (1, 2));
+}
+
+/// Of the extension that is asked for next, the queue says that it has ended the lease of this message.
+fn end_lease(rig: &mut Rig, lost: &str) {
+    let (call, ids, _) = rig.extensions().remove(0);
+    let items = ids.iter().map(|id| if id == lost { item_error("ReceiptHandleIsInvalid", true) } else { Ok(()) });
+    rig.answer(call, items.collect());
+}
+
+#[test]
+fn what_is_given_back_while_it_is_processed_is_not_begun() {
+    let mut rig = Rig::new(limits());
+    let call = rig.receives()[0];
+    let mut arrivals: Vec<Arrival> = group("a", 0..2).into_iter().map(arrival).collect();
+    let processed = arrivals[1].processed.take().unwrap();
+    rig.tell(Input::Received { call, leased_at: rig.now, result: Ok(arrivals) });
+    let call = rig.take(|action| if let Action::Process { call, .. } = action { Some(*call) } else { None })[0];
+    rig.pass(SECOND * 31);
+    end_lease(&mut rig, "a0");
+    rig.tell(Input::Processed { call, processed, room: None });
+    assert_eq!(rig.release_all(), ["a1"]);
+    close_groups(&mut rig);
+    assert_eq!(stores(&rig), [["a0"]], "the next delivery is for those who get it");
+    assert_eq!(rig.core.books().decoded, 1);
+}
+
+#[test]
+fn what_waits_to_be_given_back_is_not_kept_for_being_durable_when_one_ahead_of_it_comes_again() {
+    let mut rig = Rig::new(Limits { calls_max: 1, ..limits() });
+    rig.receive_next(group("a", 0..2));
+    rig.pass(SECOND * 10);
+    rig.receive_next(group("b", 0..2));
+    rig.pass(SECOND * 21);
+    end_lease(&mut rig, "a0");
+    rig.pass(SECOND * 10);
+    // One call gives back a1 and takes its time; b1 waits for that.
+    end_lease(&mut rig, "b0");
+    rig.answer_stores();
+    assert!(rig.deletes_now().is_empty());
+    assert_eq!(rig.release_all(), ["a1"]);
+    assert_eq!(rig.release_all(), ["b1"]);
 }
 
 #[test]
@@ -192,6 +248,23 @@ fn giving_back_that_fails_is_tried_again_so_that_the_group_is_not_kept_for_a_who
     rig.fail(call);
     assert_eq!(rig.release_all(), ["a1"]);
     assert_eq!((rig.core.books().released, rig.core.books().lease_lost), (2, 0));
+}
+
+#[test]
+fn giving_back_that_fails_for_ever_is_given_up() {
+    let mut rig = Rig::new(limits());
+    rig.receive_next(group("a", 0..1));
+    rig.store.set_down(true);
+    rig.store();
+    rig.tell(Input::Stop);
+    let mut tries = 0;
+    for _ in 0..20 {
+        for (call, _) in rig.releases() {
+            tries += 1;
+            rig.fail(call);
+        }
+    }
+    assert_eq!((tries, rig.core.books().lease_lost), (4, 1));
 }
 
 #[test]

@@ -165,7 +165,22 @@ fn what_is_delivered_here_again_while_it_is_given_back_keeps_its_new_lease() {
     }
     rig.receive(waiting, vec![message("m0", "e0", 2)]);
     rig.pass(SECOND * 15);
+    assert_eq!(rig.extend_all(), 1, "half of the lease is over, and nobody knows when giving back will be answered");
     let release = rig.releases()[0].0;
     rig.fail(release);
-    assert_eq!(rig.extend_all(), 1, "half of the lease is over");
+    rig.pass(SECOND * 12);
+    assert_eq!(rig.extend_all(), 1);
+}
+
+#[test]
+fn what_is_given_back_is_extended_no_more() {
+    let mut rig = Rig::new(Limits { lease: SECOND * 20, hold_max: SECOND * 40, ..limits() });
+    rig.receive_next(messages(1));
+    rig.pass(SECOND);
+    while rig.releases_held() == 0 {
+        rig.pass(SECOND);
+        rig.extend_all();
+    }
+    rig.pass(SECOND * 60);
+    assert_eq!(rig.extend_all(), 0);
 }

@@ -296,3 +296,31 @@ fn groups_close_by_number_and_by_time() {
     rig.pass(SECOND);
     assert_eq!(sizes(&rig), [2], "the rest by time");
 }
+
+#[test]
+fn what_is_on_its_way_back_is_not_stored_again() {
+    let mut rig = Rig::new(Limits { lease: SECOND * 20, hold_max: SECOND * 40, ..limits() });
+    rig.receive_next(messages(1));
+    while rig.releases_held() == 0 {
+        rig.pass(SECOND);
+        rig.extend_all();
+    }
+    rig.store.set_down(true);
+    assert_eq!(rig.answer_stores(), 1);
+    rig.pass(SECOND * 10);
+    assert!(rig.groups().is_empty(), "it is somebody else's by now");
+}
+
+#[test]
+fn what_waits_to_be_tried_again_and_is_given_back_meanwhile_is_not_tried_again() {
+    let mut rig = Rig::new(Limits { lease: SECOND * 20, hold_max: SECOND * 40, ..limits() });
+    rig.store.leave_unanswered(&["e0"]);
+    rig.receive_next(messages(2));
+    while rig.releases_held() == 0 {
+        rig.pass(SECOND / 10);
+        rig.answer_stores();
+        rig.extend_all();
+    }
+    rig.pass(SECOND * 10);
+    assert!(rig.groups().is_empty(), "it is somebody else's by now");
+}

@@ -135,6 +135,17 @@ fn a_queue_that_fails_is_asked_by_one_poller_with_growing_pauses() {
 }
 
 #[test]
+fn a_queue_that_answers_again_is_well_again() {
+    let mut rig = Rig::new(limits());
+    let call = rig.receives()[0];
+    rig.tell(Input::Received { call, leased_at: rig.now, result: Err(unreachable_queue()) });
+    assert!(rig.core.status().queue.is_some_and(|status| status.is_err()));
+    rig.pass(SECOND * 5);
+    rig.receive_next(Vec::new());
+    assert_eq!(rig.core.status().queue, Some(Ok(())));
+}
+
+#[test]
 fn held_messages_are_bounded_in_number() {
     let mut rig = Rig::new(Limits { messages_max: 95, ..limits() });
     for n in 0..100 {
@@ -161,6 +172,7 @@ fn held_messages_are_bounded_in_bytes() {
         }
     }
     assert!(rig.core.held_bytes() <= bytes_max, "{} bytes", rig.core.held_bytes());
+    assert!(rig.core.held_bytes() >= 5 << 20, "{} bytes", rig.core.held_bytes());
     assert!(rig.core.books().in_flight > 0);
 }
 
@@ -252,4 +264,17 @@ fn what_comes_with_the_last_receive_is_not_lost_to_idleness() {
         rig.receive(call, Vec::new());
     }
     assert_eq!(rig.finish(), Some(Finish::Idle));
+}
+
+#[test]
+fn while_somebody_else_holds_a_message_it_counts_once_a_second() {
+    let mut rig = Rig::new(Limits { exit_when_idle: Some(SECOND * 5), ..limits() });
+    rig.pass(SECOND * 20);
+    rig.receive_next(Vec::new());
+    let mut counts = 0;
+    for _ in 0..100 {
+        rig.pass(SECOND / 10);
+        counts += count(&mut rig, Counts { visible: 0, in_flight: 1, delayed: 0 });
+    }
+    assert!((9..=11).contains(&counts), "{counts} in ten seconds");
 }

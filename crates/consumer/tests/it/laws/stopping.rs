@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use afterimage_consumer::{Action, Arrival, Finish, Input, Limits};
+use afterimage_consumer::{Action, Arrival, Counts, Finish, Input, Limits};
 
 use super::{SECOND, limits, messages};
 use crate::fakes::message;
@@ -131,8 +131,24 @@ fn what_became_durable_while_it_was_to_be_given_back_is_deleted() {
     drain_receives(&mut rig);
     rig.pass(SECOND * 16);
     // One release is out, the rest waits for it; then the store answers after all.
+    let out = rig.releases().remove(0).1;
     rig.answer_stores();
-    assert_eq!(rig.delete_all(), 10);
+    let (_, deletes) = rig.deletes().remove(0);
+    assert_eq!(deletes.len(), 10);
+    assert!(deletes.iter().all(|delete| !out.iter().any(|id| **id == *delete.handle().message_id)));
+}
+
+#[test]
+fn what_is_on_its_way_back_is_not_given_back_again_by_a_stop() {
+    let mut rig = Rig::new(Limits { lease: SECOND * 20, hold_max: SECOND * 40, ..limits() });
+    rig.receive_next(messages(1));
+    while rig.releases_held() == 0 {
+        rig.pass(SECOND);
+        rig.extend_all();
+    }
+    rig.tell(Input::Stop);
+    rig.pass(SECOND * 24);
+    assert_eq!(rig.releases_held(), 1);
 }
 
 #[test]
@@ -159,4 +175,45 @@ fn what_waits_to_be_begun_is_given_back_and_not_begun() {
     assert_eq!(begun, 1, "one at a time");
     rig.tell(Input::Stop);
     assert_eq!(rig.releases()[0].1.len(), 9);
+}
+
+#[test]
+fn a_second_stop_gives_no_more_time() {
+    let mut rig = Rig::new(Limits { grace: SECOND * 20, ..limits() });
+    rig.receive_next(messages(1));
+    rig.tell(Input::Stop);
+    rig.pass(SECOND * 12);
+    rig.tell(Input::Stop);
+    rig.pass(SECOND * 8);
+    assert_eq!(rig.finish(), Some(Finish::Stopped));
+}
+
+#[test]
+fn a_worker_that_has_ended_asks_for_nothing_more() {
+    let mut rig = Rig::new(Limits { grace: SECOND * 20, ..limits() });
+    let call = rig.receives()[0];
+    rig.tell(Input::Stop);
+    rig.pass(SECOND * 20);
+    assert_eq!(rig.finish(), Some(Finish::Stopped));
+    rig.actions.clear();
+    rig.receive(call, messages(1));
+    assert!(rig.actions.is_empty(), "{:?}", rig.actions);
+    assert_eq!(rig.core.books().received, 0);
+}
+
+#[test]
+fn a_stop_while_it_ends_for_want_of_work_is_not_forgotten_when_something_comes_after_all() {
+    let mut rig = Rig::new(Limits { exit_when_idle: Some(SECOND * 5), ..limits() });
+    rig.pass(SECOND * 20);
+    rig.receive_next(Vec::new());
+    let counts = rig.take(|action| if let Action::Count { call } = action { Some(*call) } else { None });
+    let call = rig.receives()[0];
+    rig.tell(Input::Counted { call: counts[0], result: Ok(Counts::default()) });
+    rig.tell(Input::Stop);
+    rig.receive(call, messages(1));
+    rig.pass(SECOND);
+    assert!(rig.receives().is_empty(), "it was told to stop");
+    rig.answer_stores();
+    assert_eq!(rig.delete_all(), 1);
+    assert_eq!(rig.finish(), Some(Finish::Stopped));
 }
