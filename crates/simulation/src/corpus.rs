@@ -31,6 +31,8 @@ pub(crate) enum Corpus {
         count: u32,
         /// Bytes of a body.
         body_bytes: usize,
+        /// FIFO groups that they are dealt to in turn; 0 on standard queues.
+        groups: u32,
     },
 }
 
@@ -99,15 +101,15 @@ impl Corpus {
     pub(crate) fn message(&self, number: MessageNo, delivery: u32) -> Message {
         match self {
             Self::Real(real) => message_of(&real.samples[number as usize], number, delivery),
-            Self::Plain { body_bytes, .. } => Message {
+            Self::Plain { body_bytes, groups, .. } => Message {
                 handle: Handle { message_id: format!("m{number}").into(), receipt: format!("r{delivery}").into() },
                 body: "x".repeat(*body_bytes),
                 attributes: Vec::new(),
                 sent_at: sent_at(number),
                 receive_count: delivery,
-                group_id: None,
+                group_id: number.checked_rem(*groups).map(|group| format!("g{group}")),
                 deduplication_id: None,
-                sequence_number: None,
+                sequence_number: (*groups > 0).then(|| sequence_number(number)),
                 permit: None,
                 trace: Trace::default(),
             },
@@ -125,7 +127,7 @@ impl Corpus {
     pub(crate) fn group(&self, number: MessageNo) -> Option<u32> {
         match self {
             Self::Real(real) => real.samples[number as usize].group.as_deref().map(number_of),
-            Self::Plain { .. } => None,
+            Self::Plain { groups, .. } => number.checked_rem(*groups),
         }
     }
 
@@ -196,6 +198,10 @@ fn sent_at(number: u32) -> Timestamp {
     Timestamp::from_millis(millis).unwrap_or_else(|_| unreachable!("it is in 2026"))
 }
 
+fn sequence_number(number: u32) -> String {
+    format!("{:020}", u64::from(number) + 1)
+}
+
 fn message_of(sample: &Sample, number: u32, delivery: u32) -> Message {
     Message {
         handle: Handle { message_id: Arc::clone(&sample.id), receipt: format!("r{delivery}").into() },
@@ -205,7 +211,7 @@ fn message_of(sample: &Sample, number: u32, delivery: u32) -> Message {
         receive_count: delivery,
         group_id: sample.group.clone(),
         deduplication_id: sample.group.as_ref().map(|_| sample.id.to_string()),
-        sequence_number: sample.group.as_ref().map(|_| format!("{:020}", u64::from(number) + 1)),
+        sequence_number: sample.group.as_ref().map(|_| sequence_number(number)),
         permit: None,
         trace: Trace::default(),
     }

@@ -190,8 +190,10 @@ impl World<'_> {
         {
             alive.shadow.asked(now, &request)?;
         }
-        if let Request::Delete { handles } = &*request {
-            handles.iter().try_for_each(|handle| self.check_deletable(message_of(handle)))?;
+        match &*request {
+            Request::Delete { handles } => self.check_deletes(life, handles)?,
+            Request::Letters { letters } => self.check_letter_order(letters)?,
+            _ => {}
         }
         let Some(alive) = self.alive(life) else { return Ok(()) };
         alive.count_out(now, kind)?;
@@ -307,7 +309,13 @@ impl World<'_> {
         }
     }
 
-    fn arrival(&mut self, life: Life, message: Message) -> Arrival {
+    fn arrival(&mut self, life: Life, mut message: Message) -> Arrival {
+        let number = message_of(&message.handle);
+        // Nothing of it is stored: entries tell the place in a group.
+        let is_all_poison = || self.corpus.entries(number).is_empty() && self.is_poison(number);
+        if self.plan.mutant == Some(Mutant::PoisonUngrouped) && is_all_poison() {
+            message.group_id = None;
+        }
         let is_cancelled = self.alive(life).is_none_or(|alive| alive.is_cancelled);
         let begins = !is_cancelled && !self.strikes(Fault::NoRoom, 4);
         let processed = begins.then(|| self.process(life, &message));

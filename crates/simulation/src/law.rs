@@ -22,7 +22,8 @@ pub struct Violation {
 /// The laws.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Law {
-    /// A delete is asked for, and done, only when every entry of the message is durable, and poison is a dead letter.
+    /// A delete is asked for, and done, only when every entry of the message is durable, and poison is a dead letter: the
+    /// worker has been told so.
     DurableBeforeDelete,
     /// Each event that has an entry has it once, with the content that an undisturbed run stores.
     OneEntryForEachEvent,
@@ -40,7 +41,7 @@ pub enum Law {
     Bounds,
     /// Extensions, deletes and releases use the newest handle, and no message is twice in a batch.
     NewestHandle,
-    /// What a healthy worker holds does not come back while the queue works.
+    /// What a healthy worker holds does not come back while the queue works; what is given back is let go.
     LeasesAreKept,
     /// A worker that is told to stop ends within its grace period, holding nothing.
     StopsInTime,
@@ -48,8 +49,12 @@ pub enum Law {
     EverythingGetsDone,
     /// The calls of a worker stay few.
     NoBusyLoop,
-    /// Messages of a FIFO group are stored in their order.
+    /// Messages of a FIFO group are stored, dead-lettered and deleted in their order.
     GroupsKeepTheirOrder,
+    /// FIFO groups that do not get on hold up no others.
+    GroupsFlow,
+    /// A worker that ends for want of work has been told that the queue is empty.
+    IdleIsEmpty,
     /// The worker panicked.
     NoPanic,
 }

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use afterimage_consumer::{Handle, ItemError};
+use afterimage_consumer::{Counts, Handle, ItemError};
 use afterimage_store::AppendError;
 
 use crate::corpus::MessageNo;
@@ -50,6 +50,20 @@ pub enum Mutant {
     OutcomesShifted,
     /// A FIFO queue is taken for one without an order.
     GroupsIgnored,
+    /// Poison of a FIFO queue is taken for a message without a group.
+    PoisonUngrouped,
+    /// Of a batch of deletes, the last is sent first and alone.
+    LastDeletedFirst,
+    /// A dead letter without an answer is taken for sent.
+    LostLettersIgnored,
+    /// What is given back is extended once more.
+    ReleasedExtended,
+    /// A delivery that comes while giving back an older one is not answered is not extended.
+    RenewedNotExtended,
+    /// A queue is called empty whatever it counts.
+    CountsIgnored,
+    /// A store that is silent about some entries is taken for one that is silent about all.
+    PartialGroupIsOutage,
 }
 
 /// A defect at work in one worker.
@@ -58,6 +72,8 @@ pub(crate) struct Planted {
     first_handles: HashMap<MessageNo, Handle>,
     extended: HashSet<MessageNo>,
     deleting: HashSet<MessageNo>,
+    releasing: HashSet<MessageNo>,
+    unextended: HashSet<MessageNo>,
     is_stopping: bool,
 }
 
@@ -68,6 +84,8 @@ impl Planted {
             first_handles: HashMap::new(),
             extended: HashSet::new(),
             deleting: HashSet::new(),
+            releasing: HashSet::new(),
+            unextended: HashSet::new(),
             is_stopping: false,
         }
     }
@@ -101,6 +119,27 @@ impl Planted {
                 return vec![Rc::clone(asked)];
             }
             (Mutant::ReleaseLost, Request::Release { .. }) => return Vec::new(),
+            (Mutant::ReleasedExtended, Request::Release { handles }) => {
+                let extended = Request::Extend { handles: handles.clone(), visibility_s: 30 };
+                return vec![Rc::clone(asked), Rc::new(extended)];
+            }
+            (Mutant::RenewedNotExtended, Request::Release { handles }) => {
+                self.releasing.extend(handles.iter().map(message_of));
+                return vec![Rc::clone(asked)];
+            }
+            (Mutant::RenewedNotExtended, Request::Extend { handles, visibility_s }) => {
+                let mut handles = handles.clone();
+                handles.retain(|handle| !self.unextended.contains(&message_of(handle)));
+                if handles.is_empty() {
+                    return Vec::new();
+                }
+                Request::Extend { handles, visibility_s: *visibility_s }
+            }
+            (Mutant::LastDeletedFirst, Request::Delete { handles }) if handles.len() > 1 => {
+                let (rest, last) = handles.split_at(handles.len() - 1);
+                let delete = |handles: &[Handle]| Rc::new(Request::Delete { handles: handles.to_vec() });
+                return vec![delete(last), delete(rest)];
+            }
             (Mutant::ReceivesDoubled, Request::Receive { .. }) => return vec![Rc::clone(asked), Rc::clone(asked)],
             _ => return vec![Rc::clone(asked)],
         };
@@ -120,6 +159,11 @@ impl Planted {
                 self.deleting.remove(&message_of(handle));
             });
         }
+        if let (Request::Release { handles }, Mutant::RenewedNotExtended) = (asked, mutant) {
+            handles.iter().for_each(|handle| {
+                self.releasing.remove(&message_of(handle));
+            });
+        }
         let silent = Err(unavailable());
         match (mutant, asked, reply) {
             (Mutant::DeleteBeforeStore, _, Reply::Received(Ok(messages))) => {
@@ -129,6 +173,15 @@ impl Planted {
                 for message in messages {
                     let handle = &message.handle;
                     self.first_handles.entry(message_of(handle)).or_insert_with(|| handle.clone());
+                }
+            }
+            (Mutant::RenewedNotExtended, _, Reply::Received(Ok(messages))) => {
+                for number in messages.iter().map(|message| message_of(&message.handle)) {
+                    if self.releasing.contains(&number) {
+                        self.unextended.insert(number);
+                    } else {
+                        self.unextended.remove(&number);
+                    }
                 }
             }
             (Mutant::OldDeleteTakenForNewer, _, Reply::Received(Ok(messages))) => {
@@ -144,8 +197,15 @@ impl Planted {
             (Mutant::FailedLettersIgnored, Request::Letters { letters }, Reply::Items(items)) => {
                 *items = Ok(vec![Ok(()); letters.len()]);
             }
+            (Mutant::LostLettersIgnored, Request::Letters { letters }, Reply::Items(items @ Err(_))) => {
+                *items = Ok(vec![Ok(()); letters.len()]);
+            }
             (Mutant::OutcomesShifted, Request::Delete { .. }, Reply::Items(Ok(items))) if items.len() > 1 => {
                 items.rotate_right(1);
+            }
+            (Mutant::CountsIgnored, _, Reply::Counted(counts)) => *counts = Ok(Counts::default()),
+            (Mutant::PartialGroupIsOutage, _, Reply::Stored(results)) if results.contains(&silent) => {
+                results.fill(silent);
             }
             (Mutant::OutageIsPoison, _, Reply::Stored(results)) => {
                 for result in results.iter_mut().filter(|result| **result == silent) {

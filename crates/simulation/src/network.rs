@@ -4,7 +4,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use afterimage_consumer::{ItemError, Message, QueueError, QueueErrorKind, Time};
+use afterimage_consumer::dead_letter::DeadLetter;
+use afterimage_consumer::{Handle, ItemError, Message, QueueError, QueueErrorKind, Time};
 use afterimage_store::{AppendError, Entry, StoreError};
 
 use crate::corpus::{MessageNo, number_of};
@@ -53,7 +54,7 @@ impl World<'_> {
                 self.report.tally[Count::LostCalls] += 1;
             }
             if is_slow
-                && matches!(kind, Kind::Extend | Kind::Release | Kind::Receive)
+                && matches!(kind, Kind::Extend | Kind::Receive)
                 && let Some(alive) = self.slots[life.worker].alive.as_mut()
             {
                 alive.trouble_until = alive.trouble_until.max(now + limit);
@@ -186,15 +187,56 @@ impl World<'_> {
         for number in &owners {
             let Some(sent) = self.corpus.group(*number).and_then(|group| self.groups.get(&group)) else { continue };
             for earlier in sent.iter().take_while(|earlier| *earlier != number) {
-                if !(owners.contains(earlier) || self.left.contains(earlier) || self.queue.is_moved(*earlier))
-                    && self.check_deletable(*earlier).is_err()
-                {
+                if !owners.contains(earlier) && !self.is_settled(*earlier) {
                     let what = format!("is stored before m{earlier}, which was sent before it in its group");
                     return Err(Violation::about(Law::GroupsKeepTheirOrder, self.now, *number, &what));
                 }
             }
         }
         Ok(())
+    }
+
+    /// Does its group go on without it: is it durable, a dead letter, or left to the redrive policy?
+    pub(crate) fn is_settled(&self, number: MessageNo) -> bool {
+        self.left.contains(&number) || self.queue.is_moved(number) || self.check_deletable(number).is_ok()
+    }
+
+    /// Law: a dead letter of a FIFO group is not sent before all that was sent before it in the group is durable or a dead
+    /// letter. Of two in one request the first may fail.
+    pub(crate) fn check_letter_order(&self, letters: &[DeadLetter]) -> Result<(), Violation> {
+        for number in letters.iter().map(|letter| number_of(letter.message_id())) {
+            if let Some(earlier) = self.ahead_of(number).find(|earlier| !self.is_settled(*earlier)) {
+                let what = format!("is sent to the dead letters before m{earlier} of its group is stored or is one");
+                return Err(Violation::about(Law::GroupsKeepTheirOrder, self.now, number, &what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Laws of deletes as they are sent: see [`World::check_deletable`]; the worker has been told that poison is kept, and
+    /// does not delete from a FIFO group while it holds an earlier message of it.
+    pub(crate) fn check_deletes(&self, life: Life, handles: &[Handle]) -> Result<(), Violation> {
+        let Some(alive) = self.slots[life.worker].alive.as_ref() else { return Ok(()) };
+        for number in handles.iter().map(message_of) {
+            self.check_deletable(number)?;
+            if self.is_poison(number) && !alive.shadow.knows_letter(number) {
+                let what = "cannot be stored, and is deleted before the dead letters have answered";
+                return Err(Violation::about(Law::DurableBeforeDelete, self.now, number, what));
+            }
+            let goes_along = |earlier| handles.iter().any(|handle| message_of(handle) == earlier);
+            let mut held = self.ahead_of(number).filter(|earlier| alive.shadow.holds(*earlier));
+            if let Some(earlier) = held.find(|earlier| !goes_along(*earlier)) {
+                let what = format!("is deleted before m{earlier} of its group, which the worker holds");
+                return Err(Violation::about(Law::GroupsKeepTheirOrder, self.now, number, &what));
+            }
+        }
+        Ok(())
+    }
+
+    /// What was sent before a message in its FIFO group.
+    fn ahead_of(&self, number: MessageNo) -> impl Iterator<Item = MessageNo> {
+        let group = self.corpus.group(number).and_then(|group| self.groups.get(&group));
+        group.into_iter().flatten().copied().take_while(move |earlier| *earlier != number)
     }
 
     fn arrive_receive(
@@ -343,7 +385,7 @@ impl World<'_> {
         Ok(self.shorten(reply))
     }
 
-    fn change_visibility(&mut self, handles: &[afterimage_consumer::Handle], visibility_s: u32) -> Reply {
+    fn change_visibility(&mut self, handles: &[Handle], visibility_s: u32) -> Reply {
         let mut items = Vec::with_capacity(handles.len());
         for handle in handles {
             items.push(match self.fail_item() {

@@ -67,6 +67,13 @@ pub enum Scene {
         /// For so long.
         pause: Duration,
     },
+    /// The store says nothing of the first message of some groups of [`Supply::Groups`], and works.
+    HeadsUnanswered {
+        /// Of so many groups.
+        groups: u32,
+        /// For so long. At its end all other groups must be done.
+        pause: Duration,
+    },
 }
 
 /// What the messages are.
@@ -76,6 +83,13 @@ pub enum Supply {
     Real,
     /// Equal ones, one event in each.
     Plain {
+        /// Bytes of a body.
+        body_bytes: usize,
+    },
+    /// Equal ones, in FIFO groups of equal length.
+    Groups {
+        /// How many.
+        groups: u32,
         /// Bytes of a body.
         body_bytes: usize,
     },
@@ -117,7 +131,7 @@ impl Plan {
         // one after the other.
         let one_by_one = if is_fifo || faults.has(Fault::InFlightLimit) { 1 + messages / 8 } else { 1 };
         let redrive = if faults.has(Fault::NoLetters) { lease * receives_max * one_by_one } else { Duration::ZERO };
-        Self {
+        let plan = Self {
             seed,
             faults,
             messages,
@@ -135,7 +149,10 @@ impl Plan {
             supply: Supply::Real,
             mutant: None,
             limits,
-        }
+        };
+        // One fleet in six ends when its queue is empty, and is started again.
+        let exit_when_idle = (rng.u8(0..6) == 0).then(|| Duration::from_secs(rng.u64(1..20)));
+        Self { limits: Limits { exit_when_idle, ..plan.limits.clone() }, ..plan }
     }
 
     /// The same seed with one kind of fault less.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use afterimage_consumer::{Books, Message, Note, Time};
+use afterimage_consumer::{BATCH_MAX, Books, Message, Note, Time};
 
 use crate::corpus::{MessageNo, number_of};
 use crate::law::{Law, Violation};
@@ -13,8 +13,28 @@ use crate::wire::{Reply, Request, message_of, nth_of};
 struct Owned {
     /// The newest delivery of it that the worker knows.
     nth: u32,
-    /// It is being given back.
-    is_leaving: bool,
+    /// Which delivery of it is being given back, if one is.
+    leaving: Option<Leaving>,
+}
+
+/// A delivery that is being given back.
+#[derive(Debug)]
+struct Leaving {
+    nth: u32,
+    /// The request has left the worker: a delivery that comes now is another one, and is held.
+    is_sent: bool,
+}
+
+impl Owned {
+    /// Is this delivery of it being given back?
+    fn is_leaving(&self, nth: u32) -> bool {
+        self.leaving.as_ref().is_some_and(|leaving| leaving.nth == nth)
+    }
+
+    /// Has its newest delivery been sent back?
+    fn is_sent_back(&self) -> bool {
+        self.leaving.as_ref().is_some_and(|leaving| leaving.is_sent && leaving.nth == self.nth)
+    }
 }
 
 /// The books as they must be.
@@ -26,6 +46,10 @@ pub(crate) struct Shadow {
     redelivered: u64,
     /// Messages of which the queue has said in this turn that they are not ours.
     disowned: HashSet<MessageNo>,
+    /// Messages of which the dead letters have said that they are kept.
+    kept: HashSet<MessageNo>,
+    /// The queue has counted nothing, and nothing has come since.
+    pub(crate) counted_none: bool,
 }
 
 impl Shadow {
@@ -35,12 +59,30 @@ impl Shadow {
 
     /// Does the worker hold this delivery, and means to keep it?
     pub(crate) fn keeps(&self, number: MessageNo, nth: u32) -> bool {
-        self.owned.get(&number).is_some_and(|owned| owned.nth == nth && !owned.is_leaving)
+        self.owned.get(&number).is_some_and(|owned| owned.nth == nth && !owned.is_leaving(nth))
+    }
+
+    /// Is this message in the worker's hands?
+    pub(crate) fn holds(&self, number: MessageNo) -> bool {
+        self.owned.contains_key(&number)
+    }
+
+    /// Has the worker been told that the dead letters keep this one?
+    pub(crate) fn knows_letter(&self, number: MessageNo) -> bool {
+        self.kept.contains(&number)
     }
 
     /// A request leaves the worker.
     pub(crate) fn asked(&mut self, at: Time, request: &Request) -> Result<(), Violation> {
         let handles = request.handles();
+        let items = match request {
+            Request::Letters { letters } => Some(letters.len()),
+            Request::Delete { .. } | Request::Extend { .. } | Request::Release { .. } => Some(handles.len()),
+            _ => None,
+        };
+        if items.is_some_and(|items| items == 0 || items > BATCH_MAX) {
+            return Err(Violation::of(Law::Bounds, at, format!("a batch of {items:?}: {}", request.tell())));
+        }
         for (place, handle) in handles.iter().enumerate() {
             let number = message_of(handle);
             let broken = |what| Err(Violation::about(Law::NewestHandle, at, number, what));
@@ -52,8 +94,15 @@ impl Shadow {
                 return broken("is asked about with the handle of an old delivery");
             }
             match request {
-                Request::Release { .. } => owned.is_leaving = true,
-                Request::Delete { .. } => owned.is_leaving = false,
+                // Whoever has it now would lose it again.
+                Request::Release { .. } if owned.is_sent_back() => return broken("is given back twice"),
+                // Others would not see it for as long again.
+                Request::Extend { .. } if owned.is_sent_back() => {
+                    let what = "is given back, and its lease is extended";
+                    return Err(Violation::about(Law::LeasesAreKept, at, number, what));
+                }
+                Request::Release { .. } => owned.leaving = Some(Leaving { nth: owned.nth, is_sent: true }),
+                Request::Delete { .. } => owned.leaving = None,
                 _ => {}
             }
         }
@@ -64,8 +113,16 @@ impl Shadow {
     pub(crate) fn answered(&mut self, asked: &Request, reply: &Reply) {
         self.disowned.clear();
         match reply {
-            Reply::Received(Ok(messages)) => messages.iter().for_each(|message| self.received(message)),
+            Reply::Received(Ok(messages)) => {
+                self.counted_none &= messages.is_empty();
+                messages.iter().for_each(|message| self.received(message));
+            }
+            Reply::Counted(counts) => self.counted_none = counts.as_ref().is_ok_and(|counts| counts.is_empty()),
             Reply::Items(result) => {
+                if let (Request::Letters { letters }, Ok(items)) = (asked, result) {
+                    let kept = letters.iter().zip(items).filter(|(_, item)| item.is_ok());
+                    self.kept.extend(kept.map(|(letter, _)| number_of(letter.message_id())));
+                }
                 for (place, handle) in asked.handles().iter().enumerate() {
                     let number = message_of(handle);
                     let item = result.as_ref().ok().and_then(|items| items.get(place));
@@ -73,15 +130,17 @@ impl Shadow {
                     let is_newest = owned.nth == nth_of(handle);
                     match (asked, item) {
                         // Given back, and delivered here again at once.
-                        (Request::Release { .. }, _) if !is_newest => owned.is_leaving = false,
+                        (Request::Release { .. }, _) if !is_newest => owned.leaving = None,
                         (Request::Release { .. }, Some(Ok(()))) => {
                             self.owned.remove(&number);
                         }
-                        (Request::Delete { .. }, Some(Ok(()))) if is_newest && !owned.is_leaving => {
+                        (Request::Delete { .. }, Some(Ok(()))) if is_newest && owned.leaving.is_none() => {
                             self.owned.remove(&number);
                             self.deleted += 1;
                         }
                         (Request::Release { .. }, _) => {
+                            // It may be tried again.
+                            owned.leaving = Some(Leaving { nth: owned.nth, is_sent: false });
                             self.disowned.insert(number);
                         }
                         (_, Some(Err(error))) if error.is_final => {
@@ -103,10 +162,13 @@ impl Shadow {
             Some(owned) => {
                 self.redelivered += 1;
                 owned.nth = owned.nth.max(nth);
+                if let Some(leaving) = owned.leaving.as_mut().filter(|leaving| !leaving.is_sent) {
+                    leaving.nth = owned.nth;
+                }
                 self.disowned.insert(number);
             }
             None => {
-                self.owned.insert(number, Owned { nth, is_leaving: false });
+                self.owned.insert(number, Owned { nth, leaving: None });
             }
         }
     }
@@ -130,7 +192,7 @@ impl Shadow {
             }
             Note::HeldTooLong { message_id } => {
                 if let Some(owned) = self.owned.get_mut(&number_of(message_id)) {
-                    owned.is_leaving = true;
+                    owned.leaving = Some(Leaving { nth: owned.nth, is_sent: false });
                 }
             }
             _ => {}

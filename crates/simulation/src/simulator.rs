@@ -77,7 +77,11 @@ impl Simulator {
             Supply::Real if plan.is_fifo => &self.fifo,
             Supply::Real => &self.standard,
             Supply::Plain { body_bytes } => {
-                plain = Corpus::Plain { count: plan.messages, body_bytes };
+                plain = Corpus::Plain { count: plan.messages, body_bytes, groups: 0 };
+                &plain
+            }
+            Supply::Groups { groups, body_bytes } => {
+                plain = Corpus::Plain { count: plan.messages, body_bytes, groups };
                 &plain
             }
         };

@@ -37,11 +37,21 @@ pub(crate) struct SimStore {
     refuses: bool,
     mood: Mood,
     until: Time,
+    /// Entries below this number are not answered for.
+    pub(crate) silent_below: EntryNo,
 }
 
 impl SimStore {
     pub(crate) fn new(entries: usize, refuses: bool) -> Self {
-        Self { durable: vec![false; entries], count: 0, repeated: 0, refuses, mood: Mood::Well, until: Time::ZERO }
+        Self {
+            durable: vec![false; entries],
+            count: 0,
+            repeated: 0,
+            refuses,
+            mood: Mood::Well,
+            until: Time::ZERO,
+            silent_below: 0,
+        }
     }
 
     pub(crate) fn set_mood(&mut self, mood: Mood, until: Time) {
@@ -75,6 +85,10 @@ impl SimStore {
             let Some(number) = corpus.known(entry) else {
                 return Err(format!("event {} is stored with another content or key", entry.identity.event_id));
             };
+            if number < self.silent_below {
+                results.push(Err(unavailable()));
+                continue;
+            }
             // Of those it does not answer for, some are applied all the same.
             let (answers, applies) = if is_partial && rng.bool() { (false, rng.bool()) } else { (true, true) };
             if self.refuses(number) {

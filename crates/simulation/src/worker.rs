@@ -14,6 +14,8 @@ use crate::wire::{Kind, Request};
 
 /// Most calls of a worker in one second of its life: a worker with few pollers that makes more spins.
 const CALLS_A_SECOND_MAX: u32 = 4000;
+/// A worker that was told to stop ends so long after its grace period at most.
+const LATENESS_MAX: Duration = Duration::from_secs(1);
 /// What a body takes while it is read and parsed, and while it is held, in times its size: as in the queue client.
 const READ_FACTOR: usize = 4;
 const HELD_FACTOR: usize = 3;
@@ -216,8 +218,8 @@ impl Alive {
             self.shadow.asked(now, &request)?;
             turn.requests.push((call, request));
         }
-        if turn.finish.is_some() {
-            self.check_finish(now)?;
+        if let Some(finish) = turn.finish {
+            self.check_finish(now, finish)?;
         } else {
             self.check(now)?;
         }
@@ -236,7 +238,7 @@ impl Alive {
             return bounds(format!("{} bytes are held", self.core.held_bytes()));
         }
         match self.stopping {
-            Some(stopping) if !stopping.is_excused && self.local(now) > stopping.ends_at + Duration::from_secs(1) => {
+            Some(stopping) if !stopping.is_excused && self.local(now) > stopping.ends_at + LATENESS_MAX => {
                 Err(Violation::of(Law::StopsInTime, now, "the grace period is over, and it has not ended"))
             }
             _ => Ok(()),
@@ -244,11 +246,19 @@ impl Alive {
     }
 
     /// It says that it has ended.
-    fn check_finish(&self, now: Time) -> Result<(), Violation> {
+    fn check_finish(&self, now: Time, finish: Finish) -> Result<(), Violation> {
         let broken = |what: String| Err(Violation::of(Law::StopsInTime, now, what));
         let books = self.core.books();
         if books.in_flight != 0 || books.pending != 0 || self.core.held_bytes() != 0 || !books.balance() {
             return broken(format!("it ended, and its books say that it holds something: {books:?}"));
+        }
+        let is_late = |stopping: Stopping| !stopping.is_excused && self.local(now) > stopping.ends_at + LATENESS_MAX;
+        if self.stopping.is_some_and(is_late) {
+            return broken("it ended, and its grace period was over".to_owned());
+        }
+        if finish == Finish::Idle && !self.shadow.counted_none {
+            let what = "it ended for want of work, and the queue did not count nothing";
+            return Err(Violation::of(Law::IdleIsEmpty, now, what));
         }
         let at_the_end = self.stopping.is_some_and(|stopping| self.local(now) >= stopping.ends_at);
         if self.shadow.len() > 0 && !at_the_end {

@@ -73,6 +73,10 @@ pub(crate) enum Event {
     LateAppend {
         entries: Vec<Arc<Entry>>,
     },
+    /// See [`Scene::HeadsUnanswered`].
+    HeadsAnswered {
+        groups: u32,
+    },
     Peace,
 }
 
@@ -243,6 +247,10 @@ impl<'a> World<'a> {
                 self.story.tell(self.now, || "the store applies late what it was sent".to_owned());
                 self.append(&entries, false).map(|_| ())
             }
+            Event::HeadsAnswered { groups } => {
+                self.store.silent_below = 0;
+                self.check_flow(groups)
+            }
             Event::Peace => self.make_peace(),
         }
     }
@@ -288,6 +296,11 @@ impl<'a> World<'a> {
             }
             Scene::StoreDown { pause } => self.store.set_mood(Mood::Down, self.now + pause),
             Scene::StoreSlow { pause } => self.store.set_mood(Mood::Slow, self.now + pause),
+            // The messages are dealt to the groups in turn, and each has the entry of its number.
+            Scene::HeadsUnanswered { groups, pause } => {
+                self.store.silent_below = groups;
+                self.agenda.push(self.now + pause, Event::HeadsAnswered { groups });
+            }
         }
         Ok(())
     }
@@ -327,6 +340,18 @@ impl<'a> World<'a> {
             return broken("cannot be stored, and is deleted without being a dead letter");
         }
         Ok(())
+    }
+
+    /// Law: groups that do not get on hold up no others.
+    fn check_flow(&self, stuck: u32) -> Result<(), Violation> {
+        let is_stuck = |number: &MessageNo| self.corpus.group(*number).is_some_and(|group| group < stuck);
+        let sent = self.groups.values().flatten().copied();
+        match sent.filter(|number| !is_stuck(number)).find(|number| !self.is_settled(*number)) {
+            None => Ok(()),
+            Some(number) => {
+                Err(Violation::about(Law::GroupsFlow, self.now, number, "waits for groups that are not its own"))
+            }
+        }
     }
 
     /// Laws of the end: every event has its entry, all poison is kept, nothing healthy is with the dead letters.
