@@ -6,6 +6,7 @@ use afterimage_event::Timestamp;
 use serde::Deserialize;
 
 use crate::grant::{GrantError, GrantText, Granted};
+use crate::question::cut;
 use crate::{Credential, ParseRoleError, Reader, Refusal, Token, TokenHash, TokenHashError};
 
 /// Biggest access file.
@@ -18,6 +19,10 @@ pub const GROUPS_MAX: usize = 1_000;
 pub const GRANTS_MAX: usize = 1_000;
 /// Longest name of a token or group, in bytes.
 pub const NAME_BYTES_MAX: usize = 128;
+/// Longest text of a file that is repeated in an error, in bytes.
+const SHOWN_BYTES_MAX: usize = 256;
+/// So many hexadecimal digits in a row may be of a token or a hash.
+const SECRET_DIGITS: usize = 16;
 
 /// Who may ask, as a file says it.
 ///
@@ -54,7 +59,7 @@ struct Known {
     granted: Granted,
 }
 
-/// An access file that cannot be used. Names lines and entries, never a hash.
+/// An access file that cannot be used. Names lines and entries, never a token or a hash, wherever in the file it stands.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
@@ -127,7 +132,7 @@ impl AccessFile {
         let Text { token, group } = toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start.min(text.len()));
             let line = 1 + text.as_bytes()[..start].iter().filter(|&&byte| byte == b'\n').count();
-            FileError::Text { line, problem: error.message().to_owned() }
+            FileError::Text { line, problem: shown(error.message()) }
         })?;
         if token.len() > TOKENS_MAX {
             return Err(FileError::TooMany { limit: TOKENS_MAX, of: "tokens" });
@@ -139,20 +144,20 @@ impl AccessFile {
         let mut tokens: Vec<Known> = Vec::with_capacity(token.len());
         for token in token {
             let name = token.name.clone();
-            let fail = |problem: String| FileError::Entry { kind: "token", name: name.clone(), problem };
+            let fail = |problem: String| FileError::Entry { kind: "token", name: shown(&name), problem };
             let known = token.read().map_err(|error| fail(error.to_string()))?;
             if !names.insert(name.clone()) {
                 return Err(fail("the name is given twice: access entries name the token by it".to_owned()));
             }
             if let Some(twin) = tokens.iter().find(|other| other.hash == known.hash) {
-                return Err(fail(format!("has the hash of {:?}", twin.name)));
+                return Err(fail(format!("has the hash of {:?}", shown(&twin.name))));
             }
             tokens.push(known);
         }
         let mut groups: Vec<(String, Granted)> = Vec::with_capacity(group.len());
         for GroupText { name, role, tenants, grants } in group {
             let fail =
-                |error: EntryError| FileError::Entry { kind: "group", name: name.clone(), problem: error.to_string() };
+                |error: EntryError| FileError::Entry { kind: "group", name: shown(&name), problem: error.to_string() };
             check_name(&name).map_err(fail)?;
             let granted = granted(&role, tenants.as_deref(), grants.as_deref()).map_err(fail)?;
             match groups.iter_mut().find(|(known, _)| *known == name) {
@@ -224,6 +229,21 @@ impl TokenText {
         let granted = granted(&self.role, self.tenants.as_deref(), self.grants.as_deref())?;
         Ok(Known { name: self.name, hash: self.hash.parse()?, expires, granted })
     }
+}
+
+/// Text of a file, as errors show it: what reads TOML repeats what it did not expect, and that may be a token that somebody
+/// put in the wrong place.
+fn shown(text: &str) -> String {
+    let (mut out, mut rest) = (String::new(), text);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len());
+        let (run, behind) = rest.split_at(digits);
+        let (other, behind) = behind.split_at(behind.find(|c: char| c.is_ascii_hexdigit()).unwrap_or(behind.len()));
+        out.push_str(if digits < SECRET_DIGITS { run } else { "…" });
+        out.push_str(other);
+        rest = behind;
+    }
+    cut(&out, SHOWN_BYTES_MAX)
 }
 
 fn check_name(name: &str) -> Result<(), EntryError> {
@@ -341,6 +361,11 @@ mod tests {
             (good.replace("auditor\"", "reader\"\ngrants = [{ table = \"\" }]"), "is empty"),
             (good.replace("auditor\"", "reader\"\ngrants = [{ tables = \"t\" }]"), "unknown field `tables`"),
             (good.replace(&hash, key.reveal()), "never the token itself"),
+            (format!("{good}tenants = \"{}\"", key.reveal()), "expected a sequence"),
+            (format!("{good}{} = true", key.reveal()), "unknown field `afterimage_…`"),
+            (good.replace("auditor", key.reveal()), "expected a role"),
+            (good.replace("support", key.reveal()).replace("auditor", ""), "token \"afterimage_…\": expected a role"),
+            (format!("token = \"{}\"", "x".repeat(10_000)), "x…"),
             (good.replace("support", ""), "name: expected 1 to 128 bytes"),
             (format!("{good}{good}"), "given twice"),
             (twice, "has the hash of \"support\""),
@@ -351,6 +376,7 @@ mod tests {
             let error = AccessFile::parse(&text).unwrap_err().to_string();
             assert!(error.contains(problem), "{error}");
             assert!(!error.contains(&hash[8..]) && !error.contains(key.reveal()), "{error}");
+            assert!(error.len() < 512, "{error}");
         }
     }
 
