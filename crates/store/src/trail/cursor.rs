@@ -76,6 +76,9 @@ impl Cursor {
         let position = reader.part()?.to_vec();
         let source = reader.text()?;
         let event_id = reader.text()?;
+        if !reader.0.is_empty() {
+            return Err(CursorError::Damaged);
+        }
         let identity = Identity { event_id, input_digest, revision, published_at };
         Ok(Self { started_at, asked_at, source, past: OrderKey { occurred_at, position, identity } })
     }
@@ -210,6 +213,11 @@ mod tests {
             assert_eq!(Cursor::decode(&text[..cut], [1; 8]), Err(CursorError::Damaged), "cut at {cut}");
         }
         assert_eq!(Cursor::decode("not base64!", [1; 8]), Err(CursorError::Damaged));
+        let bytes = URL_SAFE_NO_PAD.decode(&text).unwrap();
+        let mut longer = bytes[..bytes.len() - TAG_BYTES].to_vec();
+        longer.push(0);
+        longer.extend(tag(&[&longer]));
+        assert_eq!(Cursor::decode(&URL_SAFE_NO_PAD.encode(longer), [1; 8]), Err(CursorError::Damaged), "too long");
     }
 
     #[test]
