@@ -51,7 +51,8 @@ impl Origin {
         message.origin.clone().unwrap_or_else(|| Self {
             message_id: message.message_id.to_owned(),
             sent_at: message.sent_at,
-            sequence_number: message.sequence_number.map(str::to_owned),
+            // One that is no position is none in events either, and would not be read back.
+            sequence_number: message.sequence_number.filter(|digits| is_position(digits)).map(str::to_owned),
             group_id: message.group_id.map(str::to_owned),
         })
     }
@@ -78,7 +79,7 @@ impl Origin {
         let message_id = find("id")?.filter(|id| !id.is_empty()).ok_or(OriginError::Part("id"))?;
         let published = find("published")?.ok_or(OriginError::Part("published"))?;
         let sequence_number = find("seq")?;
-        if sequence_number.as_deref().is_some_and(|digits| Position::new("", digits).is_none()) {
+        if sequence_number.as_deref().is_some_and(|digits| !is_position(digits)) {
             return Err(OriginError::Part("seq"));
         }
         Ok(Self {
@@ -88,6 +89,10 @@ impl Origin {
             group_id: find("group")?,
         })
     }
+}
+
+fn is_position(digits: &str) -> bool {
+    Position::new("", digits).is_some()
 }
 
 impl fmt::Display for Origin {
@@ -158,6 +163,24 @@ mod tests {
         let origin = origin("19dd0b57", Some("18849496460467696128"), Some("u;1"));
         assert_eq!(origin.to_attribute(), text);
         assert_eq!(Origin::parse(text), Ok(origin));
+    }
+
+    #[test]
+    fn the_origin_of_a_message_is_read_back_whatever_its_queue_numbers_with() {
+        let number = "9".repeat(65);
+        for (given, kept) in [("7", Some("7")), (number.as_str(), None), ("0x7", None), ("", None)] {
+            let message = Message {
+                body: "",
+                message_id: "m-1",
+                sent_at: "2026-01-09T10:00:05.120Z".parse().unwrap(),
+                sequence_number: Some(given),
+                group_id: Some("g"),
+                origin: None,
+            };
+            let origin = Origin::of(&message);
+            assert_eq!(origin.sequence_number.as_deref(), kept);
+            assert_eq!(Origin::parse(&origin.to_attribute()), Ok(origin));
+        }
     }
 
     #[test]
