@@ -11,10 +11,21 @@ use afterimage_store::{AppendError, Direction, Index, Lookup, RowRange, Store, S
 use afterimage_store_mongodb::{Config, MongoStore};
 use common::TestDatabase;
 use common::entries::{arrival, entry, record};
+use common::minority::Minority;
 use common::proxy::Proxy;
 
 /// A store that talks through a proxy to a database that is migrated, with short time-outs.
 async fn behind_a_proxy() -> Option<(TestDatabase, Proxy, Arc<MongoStore>)> {
+    behind(async |server| {
+        let proxy = Proxy::start(server).await;
+        let address = proxy.address();
+        (proxy, address)
+    })
+    .await
+}
+
+/// The same behind whatever `start` makes of the server's address, and the address that that has.
+async fn behind<P>(start: impl AsyncFnOnce(&str) -> (P, String)) -> Option<(TestDatabase, P, Arc<MongoStore>)> {
     let database = TestDatabase::new()?;
     database.store().await.close().await;
     // The first host of the connection string, and the rest of it without replica set: the proxy is the only server.
@@ -22,17 +33,14 @@ async fn behind_a_proxy() -> Option<(TestDatabase, Proxy, Arc<MongoStore>)> {
         database.uri.strip_prefix("mongodb://")?.split_once('/').unwrap_or((&database.uri[10..], ""));
     let (user, hosts) = hosts.rsplit_once('@').map_or(("", hosts), |(user, hosts)| (user, hosts));
     let at = if user.is_empty() { "" } else { "@" };
-    let proxy = Proxy::start(hosts.split(',').next()?).await;
+    let (proxy, address) = start(hosts.split(',').next()?).await;
     let options: Vec<&str> = options
         .trim_start_matches('?')
         .split('&')
         .filter(|option| !option.is_empty() && !option.starts_with("replicaSet"))
         .collect();
-    let uri = format!(
-        "mongodb://{user}{at}{}/?{}",
-        proxy.address(),
-        [&["directConnection=true"], &options[..]].concat().join("&")
-    );
+    let uri =
+        format!("mongodb://{user}{at}{address}/?{}", [&["directConnection=true"], &options[..]].concat().join("&"));
     let mut config = Config::new(uri, database.name.clone());
     config.request_timeout = Duration::from_secs(2);
     Some((database, proxy, Arc::new(MongoStore::new(config).unwrap())))
@@ -109,4 +117,23 @@ async fn an_append_whose_answer_was_lost_may_be_repeated() {
     assert_eq!(numbers(&store).await.unwrap(), ["r-000001", "r-000002"]);
     let stored = database.behind().await.collection::<mongodb::bson::Document>("entries");
     assert_eq!(stored.count_documents(mongodb::bson::doc! {}).await.unwrap(), 2, "one document for each");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_majority_has_is_not_durable() {
+    let behind = behind(async |server| {
+        let minority = Minority::start(server).await;
+        let address = minority.address();
+        (minority, address)
+    });
+    let Some((_database, minority, store)) = behind.await else { return };
+    append_at_last(&store, 1).await;
+    minority.begin();
+    let entries: Vec<_> = (1..4).map(|number| Arc::new(entry("r", number))).collect();
+    for result in store.append(&entries, &arrival("w", "2026-01-10T00:00:00Z")).await {
+        assert!(matches!(result, Err(AppendError::Unavailable { .. })), "{result:?}");
+    }
+    assert!(minority.said() > 0, "no insert was answered so");
+    minority.end();
+    append_at_last(&store, 2).await;
 }

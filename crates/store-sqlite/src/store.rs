@@ -251,3 +251,17 @@ impl Lookup for SqliteStore {
         self.read(move |connection| read::version_from(connection, (&tenant, &source), &event_id, revision, from)).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_is_on_the_disk_when_it_is_acknowledged() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = open_writer(&folder.path().join("trail.db"), &Options::default()).unwrap();
+        let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
+        // FULL; with NORMAL, a commit that was acknowledged could go with a power cut.
+        assert_eq!(synchronous, 2);
+    }
+}

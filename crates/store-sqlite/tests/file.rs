@@ -75,6 +75,25 @@ async fn what_was_acknowledged_survives_a_crash_at_any_byte_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn appends_that_share_a_transaction_are_each_answered_for_their_own_entries() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(migrated(&folder.path().join("trail.db")).await);
+    // Those that come while the first is written go into one transaction.
+    let mut appends = tokio::task::JoinSet::new();
+    for count in 1..30 {
+        let store = Arc::clone(&store);
+        appends.spawn(async move {
+            let batch: Vec<_> = (0..count).map(|n| telling(100 * count + n).entry()).collect();
+            let results = store.append(&batch, &Arrival { worker: "w".into(), at: moment(2) }).await;
+            assert_eq!(results, vec![Ok(()); count]);
+        });
+    }
+    while let Some(append) = appends.join_next().await {
+        append.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn entries_are_found_again_by_the_next_process() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("trail.db");

@@ -5,6 +5,7 @@
 
 #[path = "../../../store/tests/servers/entries.rs"]
 pub(crate) mod entries;
+pub(crate) mod minority;
 #[path = "../../../store/tests/servers/proxy.rs"]
 pub(crate) mod proxy;
 
