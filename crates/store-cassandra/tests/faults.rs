@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use afterimage_store::{AppendError, Direction, Index, Lookup, RowRange, Store, StoreError};
-use afterimage_store_cassandra::CassandraStore;
+use afterimage_store_cassandra::{CassandraStore, Config};
 use common::Keyspace;
 use common::entries::{arrival, entry, record};
 use common::proxy::Proxy;
@@ -19,13 +19,17 @@ async fn behind_a_proxy() -> Option<(Keyspace, Proxy, Arc<CassandraStore>)> {
 }
 
 async fn behind_a_proxy_with(request_timeout: Duration) -> Option<(Keyspace, Proxy, Arc<CassandraStore>)> {
+    behind_a_proxy_set(|config| config.request_timeout = request_timeout).await
+}
+
+async fn behind_a_proxy_set(set: impl FnOnce(&mut Config)) -> Option<(Keyspace, Proxy, Arc<CassandraStore>)> {
     let keyspace = Keyspace::new()?;
     keyspace.store().await.close().await;
     let proxy = Proxy::start(&keyspace.nodes[0]).await;
     let mut config = keyspace.config();
     config.nodes = vec![proxy.address()];
-    config.request_timeout = request_timeout;
     config.connect_timeout = Duration::from_secs(5);
+    set(&mut config);
     Some((keyspace, proxy, Arc::new(CassandraStore::new(config).unwrap())))
 }
 
@@ -63,6 +67,31 @@ async fn a_silent_cluster_holds_up_no_call_for_ever() {
     store.ping().await.unwrap();
     let stored = numbers(&store).await.unwrap();
     assert!(stored.contains(&"r-000001".to_owned()) && stored.contains(&"r-000003".to_owned()), "{stored:?}");
+    keyspace.drop_it().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_never_sent_in_time_is_not_durable() {
+    let behind = behind_a_proxy_set(|config| {
+        config.request_timeout = Duration::from_secs(2);
+        config.requests_in_flight_max = 1;
+    });
+    let Some((keyspace, proxy, store)) = behind.await else { return };
+    append_at_last(&store, 1).await;
+    proxy.be_silent();
+    // Each is a request of its own, and waits for the one before: the append ends before the last of them has its turn.
+    let entries: Vec<_> = (2..12)
+        .map(|number| {
+            let mut entry = entry("r", number);
+            entry.content = "x".repeat(40_000);
+            Arc::new(entry)
+        })
+        .collect();
+    for result in store.append(&entries, &arrival("w", "2026-01-10T00:00:00Z")).await {
+        assert!(matches!(result, Err(AppendError::Unavailable { .. })), "{result:?}");
+    }
+    proxy.pass();
+    append_at_last(&store, 12).await;
     keyspace.drop_it().await;
 }
 

@@ -11,6 +11,7 @@ use afterimage_store::{AppendError, Direction, Entry, Index, Lookup, RowRange, S
 use afterimage_store_cassandra::{CassandraStore, Config, RowsPerShard};
 use common::Keyspace;
 use common::entries::{arrival, at, entry, record};
+use scylla::client::session::Session;
 
 fn whole(direction: Direction, limit: usize) -> RowRange {
     RowRange { from: None, to: None, past: None, direction, limit }
@@ -203,6 +204,87 @@ async fn the_servers_own_limit_refuses_one_entry_and_no_other() {
     let results = store.append(&entries, &arrival("w", "2026-01-10T00:00:00Z")).await;
     assert!(matches!(results[1], Err(AppendError::Refused { .. })), "{:?}", results[1]);
     assert_eq!((&results[0], &results[2]), (&Ok(()), &Ok(())));
+    keyspace.drop_it().await;
+}
+
+/// The statement that makes a table as it is.
+async fn definition(session: &Session, table: &str) -> String {
+    let answer =
+        session.query_unpaged(format!("DESCRIBE TABLE {table}"), ()).await.unwrap().into_rows_result().unwrap();
+    let (_, _, _, statement) = answer.first_row::<(String, String, String, String)>().unwrap();
+    statement
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_is_durable_only_when_every_row_of_it_is_stored() {
+    let Some(keyspace) = Keyspace::new() else { return };
+    let store = keyspace.store().await;
+    let session = keyspace.session().await;
+    let rows = ["contents", "rows_by_record", "rows_by_term", "journal"];
+    let directories = ["record_buckets", "table_names", "term_buckets", "journal_buckets"];
+    for name in rows.into_iter().chain(directories) {
+        // Of a table and a worker of its own, so that every directory row is new.
+        let told = arrival(name, "2026-01-10T00:00:00Z");
+        let entries: Vec<_> = (0..3)
+            .map(|number| {
+                let mut entry = entry(name, number);
+                name.clone_into(&mut entry.record.table);
+                Arc::new(entry)
+            })
+            .collect();
+        let table = format!("{}.{name}", keyspace.name);
+        let definition = definition(&session, &table).await;
+        session.query_unpaged(format!("DROP TABLE {table}"), ()).await.unwrap();
+        for result in store.append(&entries, &told).await {
+            assert!(matches!(result, Err(AppendError::Unavailable { .. })), "without {name}: {result:?}");
+        }
+        session.query_unpaged(definition, ()).await.unwrap();
+        session.await_schema_agreement().await.unwrap();
+        // The same worker remembers nothing that was not stored. On a busy machine it may need a new session.
+        let started = std::time::Instant::now();
+        while let Some(Err(error)) = store.append(&entries, &told).await.into_iter().find(Result::is_err) {
+            assert!(started.elapsed() < Duration::from_secs(60), "with {name} again: {error}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        for index in entries[0].indexes() {
+            let found = store.rows(&index, &whole(Direction::Ascending, 100)).await.unwrap();
+            assert_eq!(found.len(), 3, "after {name}: {index:?}");
+        }
+        let tables = store.tables("acme").await.unwrap();
+        assert!(tables.iter().any(|table| table.table == name), "after {name}: {tables:?}");
+    }
+    keyspace.drop_it().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_majority_takes_is_not_durable() {
+    let Some(keyspace) = Keyspace::new() else { return };
+    let store = keyspace.store().await;
+    let told = arrival("w", "2026-01-10T00:00:00Z");
+    assert_eq!(store.append(&[Arc::new(entry("r", 0))], &told).await, [Ok(())]);
+    // More copies than the cluster has nodes: one of them would take a row, and no majority can.
+    let session = keyspace.session().await;
+    let replication = format!("{{'class': 'NetworkTopologyStrategy', '{}': 99}}", common::datacenter());
+    let altered = format!("ALTER KEYSPACE {} WITH replication = {replication}", keyspace.name);
+    session.query_unpaged(altered, ()).await.unwrap();
+    session.await_schema_agreement().await.unwrap();
+    // One request for each row, and rows that travel together.
+    for (range, content_bytes) in [(1..2, 10), (2..9, 10), (9..12, 40_000)] {
+        let large =
+            |number| Entry { content: format!("{{\"x\":\"{}\"}}", "x".repeat(content_bytes)), ..entry("r", number) };
+        let entries: Vec<_> = range.map(|number| Arc::new(large(number))).collect();
+        for result in store.append(&entries, &told).await {
+            assert!(matches!(result, Err(AppendError::Unavailable { .. })), "{result:?}");
+        }
+    }
+    let read = store.contents("acme", "billing", &["r-000000".to_owned()]).await;
+    assert!(matches!(read, Err(StoreError::Unavailable { .. })), "{read:?}");
+    // No statement asked for less: nothing was stored.
+    let replication = format!("{{'class': 'NetworkTopologyStrategy', '{}': 1}}", common::datacenter());
+    let altered = format!("ALTER KEYSPACE {} WITH replication = {replication}", keyspace.name);
+    session.query_unpaged(altered, ()).await.unwrap();
+    let contents = session.query_unpaged(format!("SELECT event_id FROM {}.contents", keyspace.name), ()).await.unwrap();
+    assert_eq!(contents.into_rows_result().unwrap().rows_num(), 1);
     keyspace.drop_it().await;
 }
 

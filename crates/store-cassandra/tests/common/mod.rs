@@ -42,6 +42,11 @@ pub(crate) fn unique_keyspace() -> String {
     format!("t{now:x}_{:x}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
+/// The one data centre of the test server.
+pub(crate) fn datacenter() -> String {
+    std::env::var("AFTERIMAGE_TEST_CASSANDRA_DATACENTER").unwrap_or_else(|_| "datacenter1".to_owned())
+}
+
 /// A keyspace of a test's own, dropped by [`Keyspace::drop_it`].
 pub(crate) struct Keyspace {
     pub(crate) nodes: Vec<String>,
@@ -56,8 +61,7 @@ impl Keyspace {
 
     /// Settings that make it on `migrate`, with one copy in the one data centre of the test server.
     pub(crate) fn config(&self) -> Config {
-        let datacenter =
-            std::env::var("AFTERIMAGE_TEST_CASSANDRA_DATACENTER").unwrap_or_else(|_| "datacenter1".to_owned());
+        let datacenter = datacenter();
         let mut config = Config::new(self.nodes.clone(), self.name.clone());
         config.replication = Some(format!("{datacenter}:1").parse().unwrap());
         // A test machine may be busy.
