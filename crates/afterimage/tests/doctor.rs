@@ -126,6 +126,27 @@ fn each_permission_that_is_missing_is_named() {
 }
 
 #[test]
+fn a_queue_that_cannot_be_read_hides_nothing_else() {
+    let topic = "arn:aws:sns:eu-central-1:123456789012:changes";
+    let examined = |refusals| {
+        let folder = tempfile::tempdir().unwrap();
+        let url = refusing_queue(refusals, EVENT);
+        let (code, findings) = examined(folder.path(), &["--queue-url", &url, "--topic", topic, "--probe=1s"]);
+        assert_eq!(code, 5);
+        find(&findings, "failure", "topic", topic);
+        find(&findings, "warning", "end to end", "not looked at: the queue cannot be read");
+        findings
+    };
+    // Who may not look may receive all the same, or not.
+    let findings = examined(&[("GetQueueAttributes", "AccessDenied"), ("DeleteMessageBatch", "AccessDenied")]);
+    find(&findings, "failure", "queue", "AccessDenied");
+    find(&findings, "failure", "permissions", "sqs:DeleteMessage is refused");
+    let findings = examined(&[("*", "QueueDoesNotExist")]);
+    find(&findings, "failure", "queue", "QueueDoesNotExist");
+    find(&findings, "warning", "permissions", "not looked at: the queue cannot be read");
+}
+
+#[test]
 fn to_have_no_credentials_is_not_to_be_unreachable() {
     let folder = tempfile::tempdir().unwrap();
     let url = refusing_queue(&[], EVENT);

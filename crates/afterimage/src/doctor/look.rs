@@ -47,7 +47,11 @@ impl Looker {
     }
 
     /// Everything that is to be said of the queue and its dead letters, from their attributes alone.
-    pub(crate) async fn queues(&self, queue_url: &str, dlq_url: Option<&str>) -> (Vec<Finding>, Option<QueueFacts>) {
+    pub(crate) async fn queues(
+        &self,
+        queue_url: &str,
+        dlq_url: Option<&str>,
+    ) -> (Vec<Finding>, Result<QueueFacts, QueueError>) {
         let queue = self.facts(queue_url).await;
         let dlq = match dlq_url {
             Some(url) => Some(self.facts(url).await),
@@ -63,7 +67,7 @@ impl Looker {
             (Some(Err(error)), _) => findings.push(unreadable("dead letters", error)),
             _ => {}
         }
-        (findings, queue.ok())
+        (findings, queue)
     }
 
     /// Whether this clock agrees with the queue's; nothing where no answer came.
@@ -113,9 +117,15 @@ impl Looker {
         findings
     }
 
-    /// Does what is published to this topic reach the queue?
-    pub(crate) async fn topic(&self, topic_arn: &str, queue: &QueueFacts, is_narrowed: bool) -> Vec<Finding> {
-        match self.subscription(topic_arn, &queue.arn).await {
+    /// Does what is published to this topic reach the queue? A queue that could not be read is known by its URL.
+    pub(crate) async fn topic(
+        &self,
+        topic_arn: &str,
+        queue_url: &str,
+        queue: Option<&QueueFacts>,
+        is_narrowed: bool,
+    ) -> Vec<Finding> {
+        match self.subscription(topic_arn, queue_url, queue).await {
             Ok(subscription) => subscription.judge(topic_arn, queue, is_narrowed),
             Err(error) => {
                 let finding = unreadable("topic", &error);
@@ -124,11 +134,17 @@ impl Looker {
         }
     }
 
-    async fn subscription(&self, topic_arn: &str, queue_arn: &str) -> Result<Subscription, QueueError> {
+    async fn subscription(
+        &self,
+        topic_arn: &str,
+        queue_url: &str,
+        queue: Option<&QueueFacts>,
+    ) -> Result<Subscription, QueueError> {
+        let is_ours = |endpoint: &str| queue.map_or_else(|| is_named_by(queue_url, endpoint), |it| it.arn == endpoint);
         let mut pages = self.sns.list_subscriptions_by_topic().topic_arn(topic_arn).into_paginator().send();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| explain(&error))?;
-            let ours = page.subscriptions().iter().find(|subscription| subscription.endpoint() == Some(queue_arn));
+            let ours = page.subscriptions().iter().find(|subscription| subscription.endpoint().is_some_and(is_ours));
             let Some(arn) = ours.and_then(|subscription| subscription.subscription_arn()) else { continue };
             if Subscription::is_pending(arn) {
                 return Ok(Subscription::Pending);
@@ -150,6 +166,18 @@ impl Looker {
             reason: "the answer does not name the queue".to_owned(),
         })
     }
+}
+
+/// Is this the ARN of the queue with that URL? Account and name end both; the region is no part of every URL.
+fn is_named_by(queue_url: &str, arn: &str) -> bool {
+    let mut of_url = queue_url.rsplit('/');
+    let mut of_arn = arn.rsplit(':');
+    (of_url.next(), of_url.next()) == (of_arn.next(), of_arn.next())
+}
+
+/// Is it only reading that is refused, so that everything else may still be tried?
+pub(crate) fn is_denied(error: &QueueError) -> bool {
+    error.code.contains("AccessDenied")
 }
 
 fn is_missing(error: &QueueError) -> bool {

@@ -28,12 +28,13 @@ impl Subscription {
         arn == PENDING
     }
 
-    /// What is to be said of it. `is_narrowed`: the worker believes only certain topics.
-    pub(super) fn judge(&self, topic_arn: &str, queue: &QueueFacts, is_narrowed: bool) -> Vec<Finding> {
+    /// What is to be said of it. `queue` where it could be read; `is_narrowed`: the worker believes only certain topics.
+    pub(super) fn judge(&self, topic_arn: &str, queue: Option<&QueueFacts>, is_narrowed: bool) -> Vec<Finding> {
         let check = "topic";
         let attributes = match self {
             Self::Missing => {
-                let found = format!("{topic_arn} does not deliver to {}", queue.arn);
+                let name = queue.map_or("the queue", |queue| &queue.arn);
+                let found = format!("{topic_arn} does not deliver to {name}");
                 return vec![Finding::failure(check, found, "subscribe the queue to the topic, protocol sqs")];
             }
             Self::Pending => {
@@ -69,6 +70,11 @@ impl Subscription {
             let found = "what SNS cannot deliver is lost: the subscription has no dead-letter queue";
             findings.push(Finding::warning(check, found, "set a RedrivePolicy on the subscription"));
         }
+        let Some(queue) = queue else {
+            let found = format!("not looked at whether {topic_arn} may send: the queue cannot be read");
+            findings.push(Finding::warning("queue policy", found, "see what is said of the queue, then ask again"));
+            return findings;
+        };
         if topic_arn.ends_with(".fifo") && !queue.arn.ends_with(".fifo") {
             let found = "the topic is FIFO, the queue is not: the order of changes is lost on the way";
             findings.push(Finding::warning(check, found, "deliver to a FIFO queue, or let producers send `seq`"));
@@ -139,7 +145,7 @@ mod tests {
     #[test]
     fn a_confirmed_subscription_that_the_policy_lets_in_is_fine_wrapped_or_raw() {
         for raw in ["true", "false"] {
-            let findings = there(&[("RawMessageDelivery", raw)]).judge(TOPIC, &queue(""), false);
+            let findings = there(&[("RawMessageDelivery", raw)]).judge(TOPIC, Some(&queue("")), false);
             assert_eq!(worst(&findings), Level::Ok, "{findings:#?}");
         }
     }
@@ -149,20 +155,37 @@ mod tests {
         let raw = there(&[("RawMessageDelivery", "true")]);
         let other = "arn:aws:sns:eu-central-1:123456789012:other";
         for (what, findings) in [
-            ("missing", Subscription::Missing.judge(TOPIC, &queue(""), false)),
-            ("pending", Subscription::Pending.judge(TOPIC, &queue(""), false)),
-            ("raw, and only some topics believed", raw.judge(TOPIC, &queue(""), true)),
-            ("a key that SNS may not use", raw.judge(TOPIC, &queue(AWS_MANAGED_KEY), false)),
-            ("a policy for another topic", raw.judge(other, &queue(""), false)),
+            ("missing", Subscription::Missing.judge(TOPIC, Some(&queue("")), false)),
+            ("pending", Subscription::Pending.judge(TOPIC, Some(&queue("")), false)),
+            ("raw, and only some topics believed", raw.judge(TOPIC, Some(&queue("")), true)),
+            ("a key that SNS may not use", raw.judge(TOPIC, Some(&queue(AWS_MANAGED_KEY)), false)),
+            ("a policy for another topic", raw.judge(other, Some(&queue("")), false)),
         ] {
             assert_eq!(worst(&findings), Level::Failure, "{what}");
         }
     }
 
     #[test]
+    fn a_queue_that_cannot_be_read_hides_no_failure_of_the_subscription() {
+        for (what, findings) in [
+            ("missing", Subscription::Missing.judge(TOPIC, None, false)),
+            ("pending", Subscription::Pending.judge(TOPIC, None, false)),
+            ("raw", there(&[("RawMessageDelivery", "true")]).judge(TOPIC, None, true)),
+        ] {
+            assert_eq!(worst(&findings), Level::Failure, "{what}");
+        }
+        let fine = there(&[]).judge(TOPIC, None, false);
+        assert_eq!(worst(&fine), Level::Warning, "nobody looked whether the topic may send: {fine:#?}");
+    }
+
+    #[test]
     fn what_may_lose_changes_silently_is_a_warning() {
         for attributes in [&[("FilterPolicy", r#"{"kind":["a"]}"#)], &[("RedrivePolicy", "")]] {
-            assert_eq!(worst(&there(attributes).judge(TOPIC, &queue(""), false)), Level::Warning, "{attributes:?}");
+            assert_eq!(
+                worst(&there(attributes).judge(TOPIC, Some(&queue("")), false)),
+                Level::Warning,
+                "{attributes:?}"
+            );
         }
     }
 }
