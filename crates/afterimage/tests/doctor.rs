@@ -123,6 +123,10 @@ fn each_permission_that_is_missing_is_named() {
     assert_eq!(refused, 1, "the others are allowed: {findings:#?}");
     let url = refusing_queue(&[("*", "InvalidClientTokenId")], EVENT);
     find(&examined(folder.path(), &["--queue-url", &url]).1, "failure", "queue", "InvalidClientTokenId");
+    let url = refusing_queue(&[("*", "ExpiredTokenException")], EVENT);
+    let (_, findings) = examined(folder.path(), &["--queue-url", &url]);
+    let expired = find(&findings, "failure", "queue", "ExpiredTokenException");
+    assert!(expired["change"].as_str().unwrap().contains("credentials"), "not the network: {expired}");
 }
 
 #[test]
@@ -162,7 +166,7 @@ fn a_worker_says_within_seconds_what_is_wrong_with_its_queue() {
     for (refusals, ready, logged) in [
         (&[("*", "InvalidClientTokenId")][..], "InvalidClientTokenId", "InvalidClientTokenId"),
         (&[("*", "QueueDoesNotExist")], "QueueDoesNotExist", "QueueDoesNotExist"),
-        (&[("DeleteMessageBatch", "AccessDenied")], "AccessDenied", "keeps a message for 1 hours"),
+        (&[("DeleteMessageBatch", "AccessDenied")], "AccessDenied", "keeps a message for 1 hour:"),
         (&[], "", "neither a redrive policy nor --dlq-url"),
     ] {
         let folder = tempfile::tempdir().unwrap();

@@ -57,7 +57,11 @@ impl Depth {
                     && !*failing
                 {
                     let queue = watched.as_str();
-                    tracing::warn!(queue, %error, "how much a queue holds is not known: allow sqs:GetQueueAttributes on it");
+                    if error.code.contains("AccessDenied") {
+                        tracing::warn!(queue, %error, "how much a queue holds is not known: allow sqs:GetQueueAttributes on it");
+                    } else {
+                        tracing::warn!(queue, %error, "how much a queue holds is not known");
+                    }
                 }
                 *failing = answer.is_err();
             }

@@ -1,10 +1,11 @@
 //! Metrics and log lines. A thing that is both logged and counted is so in one method, and neither shows a payload.
 
 mod labels;
+mod repeats;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use afterimage_store::Entry;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
@@ -12,6 +13,7 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, 
 use crate::core::{Books, Core, Note};
 use crate::message::Message;
 use labels::{EVENT_OUTCOMES, MESSAGE_OUTCOMES, OTHER, OWN_LOSSES, RECEIVE_OUTCOMES, RETRIED};
+use repeats::Repeats;
 
 /// From milliseconds to the hour: what stands between a change and its being in the trail.
 const LATENCY_S: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 600.0, 3600.0];
@@ -50,6 +52,8 @@ pub struct Metrics {
     retries: IntCounterVec,
     store_up: IntGauge,
     queue_up: IntGauge,
+    /// What was said of retries lately.
+    retries_said: Repeats,
 }
 
 impl Metrics {
@@ -128,6 +132,7 @@ impl Metrics {
             )?,
             store_up: r.gauge("afterimage_store_up", "1 while the store answers")?,
             queue_up: r.gauge("afterimage_queue_up", "1 while the queue answers")?,
+            retries_said: Repeats::default(),
         };
         metrics.show_zeros();
         Ok(metrics)
@@ -236,8 +241,12 @@ impl Metrics {
                 tracing::warn!(%message_id, code, %reason, "a message cannot be stored: left to the redrive policy");
             }
             Note::Retried { operation, code, items } => {
-                self.retries.with_label_values(&[operation, labels::code(code)]).inc_by(*items as u64);
-                tracing::warn!(operation, %code, items, "part of a batch failed and is tried again");
+                let label = labels::code(code);
+                self.retries.with_label_values(&[operation, label]).inc_by(*items as u64);
+                // A call that is refused for good is repeated for every ten messages that are held.
+                if let Some(items) = self.retries_said.add((operation, label), *items, Instant::now()) {
+                    tracing::warn!(operation, %code, items, "part of a batch failed and is tried again");
+                }
             }
             Note::Control { message_id, kind } => tracing::info!(%message_id, kind, "a message that holds no event"),
             Note::Stopping { held } => tracing::info!(held, "stopping: nothing more is received"),

@@ -10,6 +10,7 @@ use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, QueueAttributeName,
     SendMessageBatchRequestEntry,
 };
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 
 use super::clock::ClockReader;
@@ -208,7 +209,7 @@ fn unreadable(check: &'static str, error: &QueueError) -> Finding {
 }
 
 /// A failure, if the call was refused for want of a permission. Any other answer shows that it is there.
-fn denied<T, E, R>(action: &str, answer: Result<T, SdkError<E, R>>) -> Option<Finding>
+fn denied<T, E>(action: &str, answer: Result<T, SdkError<E, HttpResponse>>) -> Option<Finding>
 where
     E: ProvideErrorMetadata,
 {

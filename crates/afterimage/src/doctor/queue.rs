@@ -237,7 +237,8 @@ fn spoken(duration: Duration) -> String {
     if duration >= 2 * DAY && duration.as_secs().is_multiple_of(DAY.as_secs()) {
         format!("{} days", duration.as_secs() / DAY.as_secs())
     } else if duration >= HOUR {
-        format!("{} hours", duration.as_secs() / HOUR.as_secs())
+        let hours = duration.as_secs() / HOUR.as_secs();
+        format!("{hours} hour{}", if hours == 1 { "" } else { "s" })
     } else {
         show_duration(duration)
     }

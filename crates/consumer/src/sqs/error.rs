@@ -9,20 +9,26 @@ use aws_smithy_runtime_api::client::result::DispatchFailure;
 
 use crate::queue::{ItemError, QueueError, QueueErrorKind};
 
-/// Somebody has to change something before these go away.
-const MISCONFIGURED: [&str; 14] = [
+/// Somebody has to change something before these go away. Where both forms stand, query and JSON protocol spell it
+/// differently (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html>).
+const MISCONFIGURED: [&str; 19] = [
     "AccessDenied",
     "AccessDeniedException",
     "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
     "InvalidAccessKeyId",
     "InvalidAddress",
     "InvalidClientTokenId",
     "InvalidSecurity",
+    "InvalidSignatureException",
     "KmsAccessDenied",
     "KmsDisabled",
     "KmsNotFound",
+    "MissingAuthenticationToken",
     "NonExistentQueue",
     "QueueDoesNotExist",
+    "RequestExpired",
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 ];
@@ -35,7 +41,7 @@ const PASSING: [&str; 4] = ["AccessDenied", "AccessDeniedException", "OverLimit"
 
 /// What a failed call of the AWS SDK means, whichever service was called. Codes are compared as text: not every server sends its errors such that the SDK can type
 /// them, and the same code comes with and without its prefix.
-pub fn explain<E, R>(error: &SdkError<E, R>) -> QueueError
+pub fn explain<E>(error: &SdkError<E>) -> QueueError
 where
     E: ProvideErrorMetadata,
 {
@@ -46,7 +52,11 @@ where
     };
     match error {
         SdkError::ServiceError(context) => {
-            let code = bare(context.err().code().unwrap_or("Unknown"));
+            let Some(code) = context.err().code().map(bare) else {
+                // Something in between, or the endpoint of something else.
+                let reason = format!("HTTP {}, and no error of SQS in the answer", context.raw().status().as_u16());
+                return unavailable("BadAnswer", &reason);
+            };
             let kind = match code {
                 "OverLimit" => QueueErrorKind::OverLimit,
                 code if MISCONFIGURED.contains(&code) => QueueErrorKind::Misconfigured,
@@ -119,6 +129,10 @@ fn chain(error: &impl Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_sqs::error::ErrorMetadata;
+    use aws_sdk_sqs::operation::receive_message::ReceiveMessageError;
+    use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
     use super::*;
 
     fn entry(code: &str, sender_fault: bool) -> BatchResultErrorEntry {
@@ -134,6 +148,20 @@ mod tests {
         ] {
             assert!(item_error(&entry(code, false)).is_final, "{code}");
         }
+    }
+
+    #[test]
+    fn what_needs_somebody_is_in_order_and_stands_there_once() {
+        assert!(MISCONFIGURED.is_sorted_by(|one, next| one < next), "{MISCONFIGURED:?}");
+    }
+
+    #[test]
+    fn an_answer_of_something_else_is_told_by_its_status() {
+        let nothing = ReceiveMessageError::generic(ErrorMetadata::builder().build());
+        let answer = HttpResponse::new(502.try_into().unwrap(), "<html>".into());
+        let error = explain(&SdkError::service_error(nothing, answer));
+        assert_eq!(error.to_string(), "BadAnswer: HTTP 502, and no error of SQS in the answer");
+        assert_eq!(error.kind, QueueErrorKind::Unavailable, "it may pass");
     }
 
     #[test]
