@@ -119,6 +119,7 @@ impl Trail {
             }
         }
         match content {
+            Some(content) if self.stands_elsewhere(row, &content).await? => Ok(None),
             Some(content) => Ok(Some((content, conflict))),
             // It came after the walk began, beside one that was there.
             None if versions.iter().any(|version| version.identity == *own) => Ok(None),
@@ -130,6 +131,17 @@ impl Trail {
         let RecordKey { tenant, source, .. } = &row.record;
         let identity = &row.identity;
         Ok(self.store.version_from(tenant, source, &identity.event_id, identity.revision, from).await?)
+    }
+
+    /// Is this version shown in another place? One that was published twice in the same moment has two places, where the queue
+    /// numbers messages; its content names that of the first telling.
+    async fn stands_elsewhere(&self, row: &IndexRow, version: &ContentRow) -> Result<bool, TrailError> {
+        if row.position.is_none() {
+            return Ok(false);
+        }
+        let content =
+            Content::read(&version.content).map_err(|error| TrailError::damaged(&version.identity.event_id, &error))?;
+        Ok(content.order_key() != row.order_key() && self.is_indexed(version).await?)
     }
 
     /// Has this version its index row?
