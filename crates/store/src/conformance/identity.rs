@@ -3,7 +3,7 @@ use std::sync::Arc;
 use afterimage_event::Op;
 
 use super::{Suite, Telling, ids, json, moment};
-use crate::{Arrival, Flag, Lookup, VERSIONS_MAX, version_order};
+use crate::{Arrival, Dimension, Filter, Flag, Listing, Lookup, Period, VERSIONS_MAX, version_order};
 
 fn insert(tenant: &str, id: &str, second: i64) -> Telling {
     Telling::new(tenant, id, Op::Insert, second).images("", &format!(r#"{{"id":"{id}","at":{second}}}"#))
@@ -32,6 +32,23 @@ pub async fn told_twice_is_one_entry(suite: &Suite) {
     assert_eq!(versions[0].len(), 1);
     assert_eq!(versions[0][0].content, entry.content);
     assert_eq!(versions[0][0].identity, entry.identity);
+}
+
+/// A queue that numbers messages gives two numbers to an event that is published twice; in the same moment, nothing else tells
+/// the two apart.
+pub async fn published_twice_in_one_moment_is_one_entry(suite: &Suite) {
+    let tenant = suite.tenant("numbered");
+    let telling = |number| insert(&tenant, "e", 1).position(number);
+    for number in ["7", "8", "7", "6"] {
+        suite.tell(&[telling(number).entry()]).await;
+    }
+    let query = telling("7").query();
+    assert_eq!(ids(&suite.history(&query).await), ["e"]);
+    let listing = Listing { limit: 1, ..Listing::default() };
+    assert_eq!(ids(&suite.pages(&query, &listing).await), ["e"], "one to a page");
+    let period = Period { from: Some(moment(0)), to: Some(moment(2)) };
+    let counts = suite.trail().counts(&Filter { tenant, ..Filter::default() }, period, &[Dimension::Table]).await;
+    assert_eq!(counts.expect("counts").total, 1);
 }
 
 /// The order in which entries arrive leaves no trace.

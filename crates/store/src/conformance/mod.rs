@@ -28,8 +28,8 @@ mod world;
 
 pub use identity::{
     a_corrected_replay_supersedes, an_event_published_again_is_one_entry, an_id_used_again_and_again_is_read_in_bounds,
-    one_id_with_other_data_is_kept_beside_the_first, told_in_any_order_is_the_same_trail, told_twice_is_one_entry,
-    versions_of_many_events_are_read_at_once,
+    one_id_with_other_data_is_kept_beside_the_first, published_twice_in_one_moment_is_one_entry,
+    told_in_any_order_is_the_same_trail, told_twice_is_one_entry, versions_of_many_events_are_read_at_once,
 };
 pub use indexes::{
     an_index_of_nobody_is_empty, each_version_has_a_row_in_its_indexes, equal_terms_stay_apart,
@@ -193,6 +193,7 @@ macro_rules! conformance_tests {
             one_id_with_other_data_is_kept_beside_the_first
             a_corrected_replay_supersedes
             an_event_published_again_is_one_entry
+            published_twice_in_one_moment_is_one_entry
             an_id_used_again_and_again_is_read_in_bounds
             versions_of_many_events_are_read_at_once
             history_is_in_order

@@ -68,6 +68,22 @@ impl Trail {
         rows: Vec<IndexRow>,
         started_at: Option<Timestamp>,
     ) -> Result<Standing, TrailError> {
+        let Standing { shown: anywhere, latest } = self.standing_anywhere(rows, started_at).await?;
+        let mut shown = Vec::with_capacity(anywhere.len());
+        for entry in anywhere {
+            if !self.stands_elsewhere(&entry).await? {
+                shown.push(entry);
+            }
+        }
+        Ok(Standing { shown, latest })
+    }
+
+    /// As [`Self::standing`], with each of the places of a version that has two.
+    async fn standing_anywhere(
+        &self,
+        rows: Vec<IndexRow>,
+        started_at: Option<Timestamp>,
+    ) -> Result<Standing, TrailError> {
         let mut stored = Stored::new();
         for (source, ids) in ids_by_source(&rows) {
             let versions = self.store.contents(&rows[0].record.tenant, source, &ids).await?;
@@ -119,7 +135,6 @@ impl Trail {
             }
         }
         match content {
-            Some(content) if self.stands_elsewhere(row, &content).await? => Ok(None),
             Some(content) => Ok(Some((content, conflict))),
             // It came after the walk began, beside one that was there.
             None if versions.iter().any(|version| version.identity == *own) => Ok(None),
@@ -133,9 +148,10 @@ impl Trail {
         Ok(self.store.version_from(tenant, source, &identity.event_id, identity.revision, from).await?)
     }
 
-    /// Is this version shown in another place? One that was published twice in the same moment has two places, where the queue
-    /// numbers messages; its content names that of the first telling.
-    async fn stands_elsewhere(&self, row: &IndexRow, version: &ContentRow) -> Result<bool, TrailError> {
+    /// Is it shown in another place? A version that was published twice in the same moment has two places, where the queue
+    /// numbers messages; its content names that of one of them.
+    async fn stands_elsewhere(&self, entry: &Shown) -> Result<bool, TrailError> {
+        let Shown { row, content: version, .. } = entry;
         if row.position.is_none() {
             return Ok(false);
         }
@@ -173,18 +189,29 @@ impl Trail {
 pub(super) struct Sieve {
     /// The rows of this call and the one before, by source.
     seen: [HashSet<(String, Identity)>; 2],
+    /// Of these, those to which a place was given by a queue: a version may have two of them, and the first one counts.
+    placed: [HashSet<(String, Identity)>; 2],
 }
 
 impl Sieve {
     /// Those of these rows that readers see, in their order.
-    pub(super) async fn sift(&mut self, trail: &Trail, rows: Vec<IndexRow>) -> Result<Vec<IndexRow>, TrailError> {
+    pub(super) async fn sift(&mut self, trail: &Trail, mut rows: Vec<IndexRow>) -> Result<Vec<IndexRow>, TrailError> {
+        let key = |row: &IndexRow| (row.record.source.clone(), row.identity.clone());
+        self.placed.rotate_left(1);
+        self.placed[1].clear();
+        rows.retain(|row| {
+            let [before, now] = &mut self.placed;
+            row.position.is_none() || !(before.contains(&key(row)) || !now.insert(key(row)))
+        });
+        if rows.is_empty() {
+            return Ok(rows);
+        }
         let mut stored = Stored::new();
         for (source, ids) in ids_by_source(&rows) {
             let versions = trail.store.versions(&rows[0].record.tenant, source, &ids).await?;
             stored.extend(ids.into_iter().map(|id| (source.to_owned(), id)).zip(versions));
         }
         self.seen.rotate_left(1);
-        let key = |row: &IndexRow| (row.record.source.clone(), row.identity.clone());
         // Only versions of one event can displace each other.
         self.seen[1] = rows.iter().filter(|row| of_row(&stored, row).len() > 1).map(key).collect();
 
@@ -193,7 +220,7 @@ impl Sieve {
         let doubtful: Vec<IndexRow> = doubtful.map(|(row, _)| row.clone()).collect();
         let mut settled = HashSet::new();
         for some in doubtful.chunks(DOUBTFUL_AT_ONCE) {
-            let standing = trail.standing(some.to_vec(), None).await?;
+            let standing = trail.standing_anywhere(some.to_vec(), None).await?;
             settled.extend(standing.shown.iter().map(|shown| key(&shown.row)));
         }
         let stands = |(row, verdict): &(IndexRow, Verdict)| match verdict {
