@@ -45,7 +45,7 @@ lint: fmt clippy deny docs ## Format, clippy with warnings denied, cargo-deny, d
 
 fmt:
 	$(CARGO) fmt --all --check
-	for folder in fuzz bench/baseline; do $(CARGO) fmt --check --manifest-path $$folder/Cargo.toml; done
+	for folder in fuzz bench/baseline crates/simulation/planter; do $(CARGO) fmt --check --manifest-path $$folder/Cargo.toml; done
 
 clippy:
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings

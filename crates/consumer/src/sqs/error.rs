@@ -39,8 +39,8 @@ const LEASE_ENDED: [&str; 3] = ["InvalidParameterValue", "MessageNotInflight", "
 /// Codes that say "sender's fault" and yet pass, or are mended without the item.
 const PASSING: [&str; 4] = ["AccessDenied", "AccessDeniedException", "OverLimit", "RequestThrottled"];
 
-/// What a failed call of the AWS SDK means, whichever service was called. Codes are compared as text: not every server sends its errors such that the SDK can type
-/// them, and the same code comes with and without its prefix.
+/// What a failed call of the AWS SDK means, whichever service was called. Codes are compared as text: not every server sends
+/// its errors such that the SDK can type them, and the same code comes with and without its prefix.
 pub fn explain<E>(error: &SdkError<E>) -> QueueError
 where
     E: ProvideErrorMetadata,

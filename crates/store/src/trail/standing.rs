@@ -201,7 +201,7 @@ impl Sieve {
         self.placed[1].clear();
         rows.retain(|row| {
             let [before, now] = &mut self.placed;
-            row.position.is_none() || !(before.contains(&key(row)) || !now.insert(key(row)))
+            row.position.is_none() || (!before.contains(&key(row)) && now.insert(key(row)))
         });
         if rows.is_empty() {
             return Ok(rows);
