@@ -1,7 +1,7 @@
 //! The driver, with a queue and a store in memory and a clock that jumps from timer to timer.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use afterimage_consumer::dead_letter::DeadLetter;
@@ -25,8 +25,8 @@ pub(crate) struct LongPolls {
     pub(crate) queue: SimQueue,
     started: Instant,
     refuses: AtomicBool,
-    /// How long the body of an answer takes after its head.
-    body_takes: Duration,
+    /// How long the body of the first answer with messages takes after its head.
+    body_takes: Mutex<Duration>,
 }
 
 impl LongPolls {
@@ -35,11 +35,7 @@ impl LongPolls {
     }
 
     pub(crate) fn around(queue: SimQueue) -> Arc<Self> {
-        Arc::new(Self::of(queue))
-    }
-
-    fn of(queue: SimQueue) -> Self {
-        Self { queue, started: Instant::now(), refuses: AtomicBool::new(false), body_takes: Duration::ZERO }
+        Arc::new(Self { queue, started: Instant::now(), refuses: AtomicBool::new(false), body_takes: Mutex::default() })
     }
 
     fn tick(&self) {
@@ -63,7 +59,10 @@ impl Queue for LongPolls {
             let messages = self.queue.take(ask.messages_max, ask.lease)?;
             if !messages.is_empty() || Instant::now() >= until || cancel.is_cancelled() {
                 let answered_at = Instant::now().into_std();
-                tokio::time::sleep(self.body_takes).await;
+                if !messages.is_empty() {
+                    let body_takes = std::mem::take(&mut *self.body_takes.lock().unwrap());
+                    tokio::time::sleep(body_takes).await;
+                }
                 return Ok(Receipt { answered_at, messages });
             }
             tokio::select! {
@@ -251,8 +250,8 @@ async fn a_store_that_never_answers_is_an_outage_and_a_stop_gives_everything_bac
 /// The queue counts a lease from when it answers, not from when the last byte has arrived.
 #[tokio::test(start_paused = true)]
 async fn a_body_that_takes_most_of_the_lease_to_arrive_is_extended_in_time() {
-    let queue = LongPolls { body_takes: Duration::from_secs(40), ..LongPolls::of(SimQueue::new(7, Faults::default())) };
-    let queue = Arc::new(queue);
+    let queue = LongPolls::new(Faults::default());
+    *queue.body_takes.lock().unwrap() = Duration::from_secs(40);
     queue.queue.send("m", "e");
     let limits = Limits { lease: Duration::from_secs(60), ..idle_limits() };
     let store = Arc::new(Slow(Duration::from_secs(25)));
