@@ -12,6 +12,6 @@ mod store;
 mod topic;
 
 pub(crate) use finding::{Finding, Level};
-pub(crate) use look::{Looker, is_denied};
+pub(crate) use look::Looker;
 pub(crate) use probe::probe;
 pub(crate) use store::{look_at_store, unusable};

@@ -57,7 +57,7 @@ impl Depth {
                     && !*failing
                 {
                     let queue = watched.as_str();
-                    if error.code.contains("AccessDenied") {
+                    if error.is_denied() {
                         tracing::warn!(queue, %error, "how much a queue holds is not known: allow sqs:GetQueueAttributes on it");
                     } else {
                         tracing::warn!(queue, %error, "how much a queue holds is not known");

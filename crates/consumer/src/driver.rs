@@ -315,7 +315,7 @@ impl Shared {
     }
 
     fn processed(&self, message: &Message, now: Timestamp) -> Processed {
-        let processed = process_safely(&*self.processor, message, message.at_most(now));
+        let processed = process_safely(&*self.processor, message, now);
         message.trace.decoded(&processed);
         processed
     }

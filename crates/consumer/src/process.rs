@@ -64,8 +64,10 @@ pub struct Rejection {
     pub place: String,
 }
 
-/// Processes a message; a processor that panics rejects the message instead of taking the worker down with it.
-pub(crate) fn process_safely(processor: &dyn Processor, message: &Message, now: Timestamp) -> Processed {
+/// Processes a message, and believes the clock as far as [`Message::at_most`] does; a processor that panics rejects the message
+/// instead of taking the worker down with it.
+pub(crate) fn process_safely(processor: &dyn Processor, message: &Message, clock: Timestamp) -> Processed {
+    let now = message.at_most(clock);
     catch_unwind(AssertUnwindSafe(|| processor.process(message, now))).unwrap_or_else(|_| Processed {
         rejections: vec![Rejection {
             event_index: None,

@@ -131,6 +131,14 @@ pub struct QueueError {
     pub reason: String,
 }
 
+impl QueueError {
+    /// Is this identity not allowed what was asked? Another call may be.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        self.code.contains("AccessDenied")
+    }
+}
+
 /// What to do about a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueueErrorKind {

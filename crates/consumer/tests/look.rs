@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 #![allow(clippy::print_stdout, reason = "a skipped test says so")]
 
+mod pair;
+
 use std::time::Duration;
 
 use afterimage_consumer::dead_letters::{Look, LookEnd, look};
 use afterimage_consumer::{SqsQueue, SqsSettings};
-use aws_sdk_sqs::config::{BehaviorVersion, Builder, Credentials, Region};
-use aws_sdk_sqs::{Client, Config};
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::Builder;
 use tokio_util::sync::CancellationToken;
 
 /// Longer than any test: what is not given back stays hidden.
@@ -26,11 +28,7 @@ async fn letters() -> Option<(Client, String, Builder)> {
         println!("SKIPPED: AFTERIMAGE_TEST_SKIP_SERVERS=1 and no AFTERIMAGE_TEST_SQS_ENDPOINT");
         return None;
     };
-    let config = Config::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .endpoint_url(endpoint);
+    let config = pair::config(endpoint);
     let client = Client::from_conf(config.clone().build());
     let created = client.create_queue().queue_name(format!("look-{}", fastrand::u64(..))).send().await;
     let url = created.unwrap().queue_url.unwrap();

@@ -7,6 +7,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that panics is a test that fails, and says where")]
 
+mod pair;
 #[path = "it/fakes/slow.rs"]
 mod slow;
 
@@ -17,7 +18,6 @@ use std::time::Duration;
 use afterimage_consumer::{Limits, Metrics, Pipeline, SqsQueue, SqsSettings, Worker};
 use afterimage_diff::Rules;
 use afterimage_event::Settings;
-use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
 use slow::Slow;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -103,11 +103,7 @@ async fn memory_stays_within_the_cap_and_100_mib_when_the_load_turns_to_large_me
             tokio::spawn(serve(stream, Arc::clone(&sent)));
         }
     });
-    let config = aws_sdk_sqs::Config::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .endpoint_url(&url);
+    let config = pair::config(&url);
     let limits = Limits { bytes_max: CAP, has_dead_letter_queue: true, ..Limits::default() };
     let settings = SqsSettings {
         queue_url: format!("{url}/1/q"),

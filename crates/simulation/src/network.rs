@@ -185,9 +185,8 @@ impl World<'_> {
             entries.iter().filter_map(|entry| self.corpus.known(entry)).map(|entry| self.corpus.owner(entry)).collect();
         owners.dedup();
         for number in &owners {
-            let Some(sent) = self.corpus.group(*number).and_then(|group| self.groups.get(&group)) else { continue };
-            for earlier in sent.iter().take_while(|earlier| *earlier != number) {
-                if !owners.contains(earlier) && !self.is_settled(*earlier) {
+            for earlier in self.ahead_of(*number) {
+                if !owners.contains(&earlier) && !self.is_settled(earlier) {
                     let what = format!("is stored before m{earlier}, which was sent before it in its group");
                     return Err(Violation::about(Law::GroupsKeepTheirOrder, self.now, *number, &what));
                 }

@@ -131,7 +131,7 @@ impl Plan {
         // one after the other.
         let one_by_one = if is_fifo || faults.has(Fault::InFlightLimit) { 1 + messages / 8 } else { 1 };
         let redrive = if faults.has(Fault::NoLetters) { lease * receives_max * one_by_one } else { Duration::ZERO };
-        let plan = Self {
+        let mut plan = Self {
             seed,
             faults,
             messages,
@@ -151,8 +151,8 @@ impl Plan {
             limits,
         };
         // One fleet in six ends when its queue is empty, and is started again.
-        let exit_when_idle = (rng.u8(0..6) == 0).then(|| Duration::from_secs(rng.u64(1..20)));
-        Self { limits: Limits { exit_when_idle, ..plan.limits.clone() }, ..plan }
+        plan.limits.exit_when_idle = (rng.u8(0..6) == 0).then(|| Duration::from_secs(rng.u64(1..20)));
+        plan
     }
 
     /// The same seed with one kind of fault less.

@@ -264,9 +264,11 @@ async fn what_no_majority_takes_is_not_durable() {
     assert_eq!(store.append(&[Arc::new(entry("r", 0))], &told).await, [Ok(())]);
     // More copies than the cluster has nodes: one of them would take a row, and no majority can.
     let session = keyspace.session().await;
-    let replication = format!("{{'class': 'NetworkTopologyStrategy', '{}': 99}}", common::datacenter());
-    let altered = format!("ALTER KEYSPACE {} WITH replication = {replication}", keyspace.name);
-    session.query_unpaged(altered, ()).await.unwrap();
+    let with_copies = |copies| {
+        let replication = format!("{{'class': 'NetworkTopologyStrategy', '{}': {copies}}}", common::datacenter());
+        format!("ALTER KEYSPACE {} WITH replication = {replication}", keyspace.name)
+    };
+    session.query_unpaged(with_copies(99), ()).await.unwrap();
     session.await_schema_agreement().await.unwrap();
     // One request for each row, and rows that travel together.
     for (range, content_bytes) in [(1..2, 10), (2..9, 10), (9..12, 40_000)] {
@@ -280,9 +282,7 @@ async fn what_no_majority_takes_is_not_durable() {
     let read = store.contents("acme", "billing", &["r-000000".to_owned()]).await;
     assert!(matches!(read, Err(StoreError::Unavailable { .. })), "{read:?}");
     // No statement asked for less: nothing was stored.
-    let replication = format!("{{'class': 'NetworkTopologyStrategy', '{}': 1}}", common::datacenter());
-    let altered = format!("ALTER KEYSPACE {} WITH replication = {replication}", keyspace.name);
-    session.query_unpaged(altered, ()).await.unwrap();
+    session.query_unpaged(with_copies(1), ()).await.unwrap();
     let contents = session.query_unpaged(format!("SELECT event_id FROM {}.contents", keyspace.name), ()).await.unwrap();
     assert_eq!(contents.into_rows_result().unwrap().rows_num(), 1);
     keyspace.drop_it().await;

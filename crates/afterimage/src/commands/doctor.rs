@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use afterimage_consumer::QueueError;
 use afterimage_publish::Publisher;
 use afterimage_store::Lookup;
 use serde::Serialize;
@@ -9,7 +10,7 @@ use serde::Serialize;
 use super::Outcome;
 use crate::aws::Aws;
 use crate::config::{DoctorConfig, StoreConfig};
-use crate::doctor::{Finding, Level, Looker, is_denied, look_at_store, probe, unusable};
+use crate::doctor::{Finding, Level, Looker, look_at_store, probe, unusable};
 use crate::render::{self, Screen};
 use crate::zone::Zone;
 use crate::{output, stores};
@@ -43,7 +44,7 @@ async fn examine(config: &DoctorConfig, aws: &Aws) -> Vec<Finding> {
     let (queue_url, dlq_url) = (worker.queue_url.as_str(), worker.dlq_url.as_deref());
     let (mut findings, queue) = looker.queues(queue_url, dlq_url).await;
     // An identity that may not look may still receive; to whoever reaches nothing, four more refusals say no more.
-    if queue.as_ref().err().is_none_or(is_denied) {
+    if queue.as_ref().err().is_none_or(QueueError::is_denied) {
         findings.extend(looker.permissions(queue_url, dlq_url).await);
     } else {
         findings.push(unseen("permissions", "the queue cannot be read"));

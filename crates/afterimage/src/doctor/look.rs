@@ -176,11 +176,6 @@ fn is_named_by(queue_url: &str, arn: &str) -> bool {
     (of_url.next(), of_url.next()) == (of_arn.next(), of_arn.next())
 }
 
-/// Is it only reading that is refused, so that everything else may still be tried?
-pub(crate) fn is_denied(error: &QueueError) -> bool {
-    error.code.contains("AccessDenied")
-}
-
 fn is_missing(error: &QueueError) -> bool {
     matches!(error.code.as_str(), "QueueDoesNotExist" | "NonExistentQueue")
 }
@@ -194,10 +189,7 @@ fn unreadable(check: &'static str, error: &QueueError) -> Finding {
     let change = match error.code.as_str() {
         _ if is_missing(error) => "correct the URL, region and account, or make the queue",
         "NotFound" | "NotFoundException" => "correct the ARN of the topic",
-        code if code.contains("AccessDenied")
-            || code == "AuthorizationError"
-            || code == "AuthorizationErrorException" =>
-        {
+        code if error.is_denied() || code == "AuthorizationError" || code == "AuthorizationErrorException" => {
             "allow this identity to read it: sqs:GetQueueAttributes, sns:ListSubscriptionsByTopic, \
              sns:GetSubscriptionAttributes"
         }

@@ -19,15 +19,14 @@ pub enum Settled {
 
 /// Processes a letter as a worker would, and makes its entries durable.
 pub async fn settle(letter: &Letter, processor: &dyn Processor, ledger: &Ledger, arrival: &Arrival) -> Settled {
-    let message = &letter.message;
-    let mut debt = Debt::new(process_safely(processor, message, message.at_most(arrival.at)));
+    let mut debt = Debt::new(process_safely(processor, &letter.message, arrival.at));
     let entries: Vec<_> = debt.owed().iter().map(|owed| owed.entry.clone()).collect();
     if !entries.is_empty() {
         let outcomes = ledger.append(&entries, arrival).await;
         debt.pay(outcomes.into_iter().map(Payment::from));
     }
     match debt.settled() {
-        Some(proof) => Settled::Done(Delete::new(message.handle.clone(), proof)),
+        Some(proof) => Settled::Done(Delete::new(letter.message.handle.clone(), proof)),
         None if debt.rejections().is_empty() => Settled::Unavailable,
         None => Settled::Rejected(debt.rejections().to_vec()),
     }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use afterimage_consumer::{Ask, Handle, Queue, QueueErrorKind, SqsQueue, SqsSettings};
 use afterimage_json::Raw;
-use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -40,11 +39,7 @@ impl Server {
     }
 
     fn queue(&self, name: &str) -> SqsQueue {
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .endpoint_url(&self.url);
+        let config = crate::pair::config(&self.url);
         let settings = SqsSettings {
             queue_url: format!("{}/1/{name}", self.url),
             dlq_url: None,

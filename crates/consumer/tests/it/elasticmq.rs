@@ -12,7 +12,7 @@ use afterimage_diff::Rules;
 use afterimage_event::Settings;
 use afterimage_store::{Lookup, MemoryStore, Store};
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::config::{BehaviorVersion, Builder, Credentials, Region};
+use aws_sdk_sqs::config::Builder;
 use aws_sdk_sqs::types::{
     MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
 };
@@ -22,11 +22,7 @@ use tokio_util::sync::CancellationToken;
 /// The server, or nothing when skipping was asked for. Not having one is a failure: silence would look like success.
 fn config() -> Option<Builder> {
     if let Ok(endpoint) = std::env::var("AFTERIMAGE_TEST_SQS_ENDPOINT") {
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .endpoint_url(endpoint);
+        let config = crate::pair::config(endpoint);
         return Some(config);
     }
     if std::env::var("AFTERIMAGE_TEST_SKIP_SERVERS").is_ok_and(|skip| skip == "1") {

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use afterimage_consumer::{Ask, Queue, SqsQueue, SqsSettings};
-use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -39,11 +38,7 @@ impl Server {
     }
 
     fn queue(&self) -> SqsQueue {
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .endpoint_url(&self.url);
+        let config = crate::pair::config(&self.url);
         let settings = SqsSettings {
             queue_url: format!("{}/1/q", self.url),
             dlq_url: None,

@@ -14,4 +14,6 @@ mod fakes;
 mod fifo_load;
 mod gate;
 mod laws;
+#[path = "../pair/mod.rs"]
+mod pair;
 mod rig;

@@ -18,15 +18,20 @@ pub(crate) struct Pair {
     pub(crate) dlq_url: String,
 }
 
+/// What reaches a server of SQS's protocol that asks nobody who they are.
+pub(crate) fn config(endpoint: impl Into<String>) -> Builder {
+    aws_sdk_sqs::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .endpoint_url(endpoint)
+}
+
 impl Pair {
     /// Queues of these names; those of FIFO queues end as they must.
     pub(crate) async fn start(kind: QueueKind, names: [&str; 2]) -> Self {
         let endpoint = EmbeddedQueue::start(([127, 0, 0, 1], 0).into()).await.unwrap();
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .endpoint_url(endpoint.endpoint());
+        let config = config(endpoint.endpoint());
         let client = Client::from_conf(config.clone().build());
         let names = names.map(|name| match kind {
             QueueKind::Standard => name.to_owned(),

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::TrailError;
 use super::walk::Shown;
 use crate::content::{ActorParts, Content, Side, changes_of_image};
-use crate::{Digest, StoreError};
+use crate::{ContentRow, Digest, StoreError};
 
 /// What a reader should know before relying on an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -140,7 +140,7 @@ pub(super) fn shown_option<S: Serializer>(value: &Option<impl std::fmt::Display>
 
 impl EntryView {
     pub(super) fn new(shown: &Shown, flags: Vec<Flag>) -> Result<Self, TrailError> {
-        let content = read(shown)?;
+        let content = read(&shown.content)?;
         let changes = changes(&content)?;
         Ok(Self {
             id: content.id,
@@ -172,8 +172,9 @@ impl EntryView {
     }
 }
 
-pub(super) fn read(shown: &Shown) -> Result<Content, TrailError> {
-    Content::read(&shown.content.content).map_err(|error| TrailError::damaged(&shown.row.identity.event_id, &error))
+/// What is stored of this version.
+pub(super) fn read(version: &ContentRow) -> Result<Content, TrailError> {
+    Content::read(&version.content).map_err(|error| TrailError::damaged(&version.identity.event_id, &error))
 }
 
 /// The changes of an entry: those of an update as stored, those of an insert or delete from its one image.

@@ -284,7 +284,7 @@ impl Trail {
 }
 
 fn link(shown: Shown) -> Result<Link, TrailError> {
-    let content = read(&shown)?;
+    let content = read(&shown.content)?;
     Ok(Link { row: shown.row, rules: content.rules, unknown: content.unknown })
 }
 

@@ -185,7 +185,7 @@ impl Trail {
                 rows.into_iter().filter(|row| !expired(row, now) && may_touch(row, &open)).collect();
             for rows in suspects.chunks(CONTENTS_AT_ONCE) {
                 for shown in self.standing(rows.to_vec(), None).await?.shown {
-                    let content = read(&shown)?;
+                    let content = read(&shown.content)?;
                     let changes = content.changes.as_ref().and_then(|changes| Raw::parse(changes.get()).ok());
                     let paths: Option<Vec<Pointer>> = changes.and_then(Raw::elements).map(|changes| {
                         changes.filter_map(|change| change.get("path")?.string()?.parse().ok()).collect()

@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use afterimage_event::{RecordKey, Timestamp};
 
+use super::answer::read;
 use super::{Trail, TrailError};
-use crate::content::Content;
 use crate::{ContentRow, Digest, Direction, Identity, Index, IndexRow, RowRange, StoreError, VERSIONS_MAX};
 
 /// An entry that readers see.
@@ -155,15 +155,12 @@ impl Trail {
         if row.position.is_none() {
             return Ok(false);
         }
-        let content =
-            Content::read(&version.content).map_err(|error| TrailError::damaged(&version.identity.event_id, &error))?;
-        Ok(content.order_key() != row.order_key() && self.is_indexed(version).await?)
+        Ok(read(version)?.order_key() != row.order_key() && self.is_indexed(version).await?)
     }
 
     /// Has this version its index row?
     async fn is_indexed(&self, version: &ContentRow) -> Result<bool, TrailError> {
-        let content =
-            Content::read(&version.content).map_err(|error| TrailError::damaged(&version.identity.event_id, &error))?;
+        let content = read(version)?;
         let key = content.order_key();
         // Keys are ordered by time of publishing last, so the row just before this one is this one a microsecond earlier.
         let mut before = key.clone();
@@ -189,7 +186,7 @@ impl Trail {
 pub(super) struct Sieve {
     /// The rows of this call and the one before, by source.
     seen: [HashSet<(String, Identity)>; 2],
-    /// Of these, those to which a place was given by a queue: a version may have two of them, and the first one counts.
+    /// Versions that a queue gave a place, of the rows of this call and the one before: one may have two, and the first counts.
     placed: [HashSet<(String, Identity)>; 2],
 }
 
@@ -200,12 +197,9 @@ impl Sieve {
         self.placed.rotate_left(1);
         self.placed[1].clear();
         rows.retain(|row| {
-            let [before, now] = &mut self.placed;
-            row.position.is_none() || (!before.contains(&key(row)) && now.insert(key(row)))
+            let ([before, now], version) = (&mut self.placed, key(row));
+            row.position.is_none() || (!before.contains(&version) && now.insert(version))
         });
-        if rows.is_empty() {
-            return Ok(rows);
-        }
         let mut stored = Stored::new();
         for (source, ids) in ids_by_source(&rows) {
             let versions = trail.store.versions(&rows[0].record.tenant, source, &ids).await?;

@@ -54,7 +54,7 @@ impl Trail {
         };
 
         let mut flags = self.flags(&[&last]).await?.pop().unwrap_or_default();
-        let content = read(&last)?;
+        let content = read(&last.content)?;
         let gone = content.op == Op::Delete || truncated.is_some();
         let mut replay = self.run_up(&record, &mut walk, &last, &content).await?;
         replay.tell(content)?;
@@ -91,7 +91,7 @@ impl Trail {
                 let why = if older.passed_expired() { "; older ones have expired" } else { "" };
                 return Ok(Replay::lost(format!("no older entry holds an image to start from{why}")));
             };
-            let content = read(&shown)?;
+            let content = read(&shown.content)?;
             let starts = !is_folded(&content);
             bytes += content.changes.as_ref().map_or(0, |changes| changes.get().len());
             newer.push(content);

@@ -178,10 +178,10 @@ impl Trail {
             limit: ROWS_FIRST,
         };
         let mut older = Walk::new(self, record, range).started_at(started_at);
-        let mut replay = self.run_up(record, &mut older, first, &read(first)?).await?;
+        let mut replay = self.run_up(record, &mut older, first, &read(&first.content)?).await?;
         let flags = self.flags(&chain).await?;
         for (index, ((shown, end), flags)) in chain.into_iter().zip(ends).zip(flags).enumerate() {
-            replay.tell(read(shown)?)?;
+            replay.tell(read(&shown.content)?)?;
             let view = replay.view().map(|view| StateView { as_of: Some(shown.row.occurred_at), ..view });
             if index >= skipped && !steps.push(shown, with_flags(view, flags.clone()))? {
                 break;
