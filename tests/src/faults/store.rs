@@ -18,6 +18,8 @@ use super::proxy::Proxy;
 
 /// How long a worker waits for one answer of Cassandra: three of these and some must fit into the shortest lease.
 const REQUEST_TIMEOUT: &str = "1s";
+/// Longest wait of the comparison for an answer: a machine under test is busy, and no verdict hangs on it.
+const ANSWER_PATIENCE: Duration = Duration::from_mins(2);
 /// Longest wait for a lock that busy workers hold one after the other.
 const LOCK_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -134,14 +136,13 @@ impl Backing {
                 let datacenter = std::env::var("AFTERIMAGE_TEST_CASSANDRA_DATACENTER");
                 let datacenter = datacenter.as_deref().unwrap_or("datacenter1");
                 config.replication = Some(format!("{datacenter}:{copies}").parse().unwrap());
-                // A test machine may be busy.
-                config.request_timeout = Duration::from_secs(20);
-                config.connect_timeout = Duration::from_secs(60);
+                config.request_timeout = ANSWER_PATIENCE;
+                config.connect_timeout = ANSWER_PATIENCE;
                 Arc::new(CassandraStore::new(config).unwrap())
             }
             StoreKind::Mongodb { uri } => {
                 let mut config = afterimage_store_mongodb::Config::new(uri.clone(), self.place.clone());
-                config.request_timeout = Duration::from_secs(20);
+                config.request_timeout = ANSWER_PATIENCE;
                 Arc::new(MongoStore::new(config).unwrap())
             }
         }
