@@ -36,9 +36,8 @@ impl Deletes {
 pub(super) struct Letters {
     pub(super) queue: VecDeque<Token>,
     out: usize,
-    /// Calls that failed in a row.
-    failures: u32,
-    /// Messages that such calls have left waiting. They are tried again and again, so that an end of it is noticed.
+    /// Messages that calls have left waiting since the last one that worked. They are tried again and again, so that an
+    /// end of it is noticed.
     pub(super) stranded: BTreeSet<Token>,
 }
 
@@ -114,8 +113,7 @@ impl Core {
     /// Dead letters cannot be kept here: there is no queue for them, or it has not worked for a quarter of all that
     /// may be held. The redrive policy takes care of them; the rest of the messages must not wait for that.
     pub(super) fn leaves_letters(&self) -> bool {
-        !self.limits.has_dead_letter_queue
-            || (self.letters.failures > 0 && self.letters.stranded.len() * 4 > self.limits.messages_max)
+        !self.limits.has_dead_letter_queue || self.letters.stranded.len() * 4 > self.limits.messages_max
     }
 
     /// Leaves a message that cannot be stored to the redrive policy: its lease runs out. Given back at once it would
@@ -187,10 +185,7 @@ impl Core {
         self.letters.out -= 1;
         let worked = result.as_ref().is_ok_and(|items| items.iter().any(Result::is_ok));
         if worked {
-            self.letters.failures = 0;
             self.letters.stranded.clear();
-        } else {
-            self.letters.failures = self.letters.failures.saturating_add(1);
         }
         Self::note_retries("dead_letter", parts.len(), &result, actions);
         let mut items = result.map(Vec::into_iter);

@@ -90,8 +90,8 @@ impl Core {
     /// must not end while that call is not answered.
     fn is_leaving(&self, token: Token) -> bool {
         let Some(held) = self.held.get(&token).filter(|held| held.step == Step::Release) else { return false };
-        let State::Calling(call) = held.state else { return true };
-        let Some(Call::Release { parts }) = self.calls.get(&call) else { return true };
+        let sent = if let State::Calling(call) = held.state { self.calls.get(&call) } else { None };
+        let Some(Call::Release { parts }) = sent else { return true };
         parts.iter().any(|(part, handle)| *part == token && *handle == held.handle)
     }
 

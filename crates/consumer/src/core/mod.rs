@@ -276,6 +276,7 @@ impl Core {
         self.plan_polls(now, actions);
         self.plan_idle(now, actions);
         debug_assert!(self.books.balance(), "the books do not balance: {:?}", self.books);
+        debug_assert!(self.grouping.balances(), "what waits for a group is misreckoned: {:?}", self.grouping);
     }
 
     /// Does it still receive?
@@ -290,12 +291,7 @@ impl Core {
 
     fn stop(&mut self, now: Time, finish: Finish, actions: &mut Vec<Action>) {
         // One that was about to end because its queue is empty, and would go on if something came, goes on no more.
-        let changes_nothing = match self.phase {
-            Phase::Running => false,
-            Phase::Draining { finish: Finish::Idle, .. } => finish == Finish::Idle,
-            Phase::Draining { finish: Finish::Stopped, .. } | Phase::Finished => true,
-        };
-        if changes_nothing {
+        if matches!(self.phase, Phase::Draining { finish: Finish::Stopped, .. }) {
             return;
         }
         let grace = self.limits.grace;
@@ -333,8 +329,7 @@ impl Core {
             self.release_unproven(now);
         }
         if now >= end_at {
-            let mut left: Vec<Token> = self.held.keys().copied().collect();
-            left.sort_unstable();
+            let left: Vec<Token> = self.held.keys().copied().collect();
             left.into_iter().for_each(|token| self.remove(token, Outcome::LeaseLost));
         }
         if self.held.is_empty() && (self.polls.out == 0 || now >= end_at) {

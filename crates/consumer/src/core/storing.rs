@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use afterimage_store::{AppendError, Durable, StoreError};
 
-use super::held::{State, Step, Token, Work};
+use super::held::{Held, State, Step, Token, Work};
 use super::io::{CallId, Note, Time};
 use super::{Action, Call, Core};
 use crate::proof::Payment;
@@ -39,6 +39,11 @@ impl Grouping {
         self.queue.push_back((now, token));
         self.entries += entries;
         self.bytes += bytes;
+    }
+
+    /// Nothing is reckoned with where nothing waits.
+    pub(super) fn balances(&self) -> bool {
+        !self.queue.is_empty() || (self.entries, self.bytes) == (0, 0)
     }
 
     /// A waiting message left in another way.
@@ -179,93 +184,75 @@ impl Core {
         actions: &mut Vec<Action>,
     ) {
         self.grouping.out -= 1;
-        let answered = results.iter().any(|result| !is_unknown(result));
-        let reason = results.iter().find_map(|result| match result {
-            Err(error) if is_unknown(result) => Some(error.to_string()),
-            _ => None,
-        });
+        let is_silent = results.iter().all(is_unknown);
+        let silence =
+            results.iter().find_map(|result| result.as_ref().err()).filter(|_| is_silent).map(ToString::to_string);
         // These alone show no outage: else one failing message, tried again alone, would stop the whole worker.
         let is_probe = matches!(self.store, StoreState::Down { probe, .. } if probe == Some(call));
         let suspects_only = !is_probe && parts.iter().all(|(token, _)| self.is_suspect(*token));
         let alone = parts.len() == 1;
         let mut results = results.into_iter();
-        let mut still_owing = Vec::new();
-        for (token, entries) in parts {
+        for (token, entries) in &parts {
             // All of its share, whatever is made of it: what is left over would be taken for that of the next.
-            let payments = results.by_ref().take(entries).map(Payment::from).collect();
-            if self.pay(now, call, token, payments, actions) {
-                still_owing.push(token);
-            }
+            let payments = results.by_ref().take(*entries).map(Payment::from).collect();
+            self.pay(now, call, *token, payments, actions);
         }
-        match reason {
-            Some(reason) if !answered && !suspects_only => {
-                self.store_failed(now, call, reason, actions);
-                for token in still_owing {
-                    // What failed alone may tell of itself only: were it the next probe too, one message could keep a store
-                    // that works from all others.
-                    if let Some(held) = self.held.get_mut(&token).filter(|_| alone) {
-                        held.tries = held.tries.saturating_add(1);
-                    }
-                    self.enqueue(now, token, Step::Store);
-                }
-            }
-            _ => {
-                if answered || reason.is_none() {
-                    self.store_answered(now, call, actions);
-                }
-                for token in still_owing {
-                    // One ahead of it in its FIFO group failed as well: then it was given back.
-                    if self.held.get(&token).is_some_and(|held| held.state == State::Calling(call)) {
-                        self.retry_later(now, token);
-                    }
-                }
+        let is_outage = silence.is_some() && !suspects_only;
+        match silence {
+            None => self.store_answered(now, call, actions),
+            Some(reason) if is_outage => self.store_failed(now, call, reason, actions),
+            Some(_) => {}
+        }
+        for (token, _) in parts {
+            // It still owes some, and was not given back for one ahead of it in its FIFO group that failed as well.
+            let Some(held) = self.held.get_mut(&token).filter(|held| held.state == State::Calling(call)) else {
+                continue;
+            };
+            if is_outage {
+                // What failed alone may tell of itself only: were it the next probe too, one message could keep a store
+                // that works from all others.
+                held.tries = held.tries.saturating_add(u32::from(alone));
+                self.enqueue(now, token, Step::Store);
+            } else {
+                self.retry_later(now, token);
             }
         }
     }
 
-    /// Books what became of a message's entries and moves it on; true when it still owes some and waits for that.
-    fn pay(
-        &mut self,
-        now: Time,
-        call: CallId,
-        token: Token,
-        payments: Vec<Payment>,
-        actions: &mut Vec<Action>,
-    ) -> bool {
-        let Some(held) = self.held.get_mut(&token) else { return false };
-        let before = held.owed();
-        let is_queued = held.step == Step::Store && held.state == State::Queued;
-        let Work::Owes { debt, entry_bytes, .. } = &mut held.work else { return false };
-        let (owed, rejected) = (debt.owed().len(), debt.rejections().len());
+    /// Books what became of a message's entries, and moves it on when it owes none.
+    fn pay(&mut self, now: Time, call: CallId, token: Token, payments: Vec<Payment>, actions: &mut Vec<Action>) {
+        let Some(Held { step, state, group, work: Work::Owes { debt, entry_bytes, .. }, .. }) =
+            self.held.get_mut(&token)
+        else {
+            return;
+        };
+        let (owed, owed_bytes, rejected) = (debt.owed().len(), *entry_bytes, debt.rejections().len());
         // Fewer are owed when an earlier group was answered after this one was sent, which a message can get into that was
         // given back and came straight here again. What that left is stored again.
         if payments.len() == owed {
             debt.pay(payments.into_iter());
         }
-        let paid = (owed - debt.owed().len()) as u64;
+        let paid = owed - debt.owed().len();
         let refused = (debt.rejections().len() - rejected) as u64;
         *entry_bytes = debt.owed().iter().map(|owed| owed.entry.weight_bytes()).sum();
-        let owes = !debt.owed().is_empty();
-        let after = held.owed();
-        if is_queued {
-            self.grouping.forget(before.0 - after.0, before.1 - after.1);
+        if (*step, *state) == (Step::Store, State::Queued) {
+            self.grouping.forget(paid, owed_bytes - *entry_bytes);
         }
-        self.books.pending -= paid;
+        self.books.pending -= paid as u64;
         self.books.rejected += refused;
-        self.books.stored += paid - refused;
-        let ours = held.state == State::Calling(call);
+        self.books.stored += paid as u64 - refused;
+        let owes = !debt.owed().is_empty();
+        let ours = *state == State::Calling(call);
         // While the answer was on its way the worker may have decided to give the message back, or to store it again. If that
         // has not been sent yet and everything is durable now, deleting is better; but nothing is kept that was to be given
         // back where one ahead of it may come again.
-        let can_turn = held.state == State::Queued
-            && (held.step == Step::Store || (held.step == Step::Release && held.group.is_none()));
+        let can_turn = *state == State::Queued && (*step == Step::Store || (*step == Step::Release && group.is_none()));
         if !owes && (ours || can_turn) {
             if can_turn {
                 self.resume_extensions(now, token);
             }
             self.advance(now, token, actions);
         }
-        owes && ours
     }
 
     pub(super) fn pinged(
