@@ -1,5 +1,6 @@
 //! What known consumers get wrong, as laws.
 
+mod bounds;
 mod dead_letters;
 mod deletes;
 mod fifo;

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use afterimage_consumer::dead_letter::{
-    ATTRIBUTES_MAX, DETAIL, DeadLetter, FAILED_EVENTS, ORIGIN, PLACE, REASON, WORKER,
+    self, ATTRIBUTES_MAX, DETAIL, DeadLetter, DeadLettered, FAILED_EVENTS, ORIGIN, PLACE, REASON, WORKER,
 };
 use afterimage_consumer::{
-    Action, Arrival, Attribute, Input, Limits, MESSAGE_BYTES_MAX, Message, Note, Processed, Rejection,
+    Action, Arrival, Attribute, CallId, Input, ItemError, Limits, MESSAGE_BYTES_MAX, Message, Note, Processed,
+    Rejection,
 };
 
 use super::{SECOND, limits, messages};
-use crate::fakes::message;
+use crate::fakes::{Faults, SimQueue, message, now_or_never};
 use crate::rig::{Rig, unreachable_queue};
 
 fn value<'a>(letter: &'a DeadLetter, name: &str) -> Option<&'a str> {
@@ -186,4 +187,97 @@ fn letters_go_in_batches_that_keep_within_the_size_of_a_request() {
     });
     assert_eq!(batches.len(), 4);
     assert!(batches.iter().all(|bytes| *bytes <= MESSAGE_BYTES_MAX));
+}
+
+/// The calls for dead letters that are not answered.
+fn letters_out(rig: &mut Rig) -> Vec<(CallId, Vec<DeadLetter>)> {
+    rig.take(|action| match action {
+        Action::DeadLetter { call, letters } => Some((*call, letters.clone())),
+        _ => None,
+    })
+}
+
+fn poison(name: &str, count: usize) -> Vec<Message> {
+    (0..count).map(|n| message(&format!("{name}{n}"), "!x", 1)).collect()
+}
+
+/// What a dead-letter queue answers that takes the first of these letters, and of the others none: not now, or never.
+fn first_taken(queue: &SimQueue, letters: &[DeadLetter], is_final: bool) -> Vec<Result<DeadLettered, ItemError>> {
+    let mut items = now_or_never(dead_letter::send(queue, letters)).unwrap();
+    items[1..].fill_with(|| Err(ItemError { code: "InternalError".to_owned(), is_final }));
+    items
+}
+
+#[test]
+fn letters_that_are_tried_again_are_told_once_for_each_call() {
+    let mut rig = Rig::new(limits());
+    rig.receive_next(poison("m", 3));
+    rig.notes();
+    let (call, _) = letters_out(&mut rig).remove(0);
+    rig.tell(Input::DeadLettered { call, result: Err(unreachable_queue()) });
+    let retried = Note::Retried { operation: "dead_letter", code: "Unreachable".to_owned(), items: 3 };
+    assert_eq!(rig.notes(), [retried]);
+}
+
+#[test]
+fn dead_letters_of_which_some_are_taken_work_and_none_is_left_to_the_redrive_policy() {
+    let mut rig = Rig::new(Limits { messages_max: 20, ..limits() });
+    rig.receive_next(poison("m", 10));
+    let queue = SimQueue::new(0, Faults::default());
+    for _ in 0..100 {
+        for (call, letters) in letters_out(&mut rig) {
+            rig.tell(Input::DeadLettered { call, result: Ok(first_taken(&queue, &letters, false)) });
+        }
+        rig.delete_all();
+        rig.extend_all();
+        rig.pass(SECOND);
+    }
+    let books = *rig.core.books();
+    assert_eq!((books.dead_lettered, books.deleted, books.released), (10, 10, 0));
+}
+
+#[test]
+fn what_is_on_its_way_back_is_not_deleted_when_its_letter_turns_out_to_be_kept() {
+    let mut rig = Rig::new(Limits { grace: SECOND * 20, ..limits() });
+    rig.receive_next(vec![message("m", "!x", 1)]);
+    rig.tell(Input::Stop);
+    rig.pass(SECOND * 16);
+    assert_eq!(rig.releases_held(), 1);
+    assert_eq!(rig.send_letters().len(), 1);
+    assert!(rig.deletes().is_empty(), "it is somebody else's by now");
+    assert_eq!(rig.release_all(), ["m"]);
+    assert_eq!((rig.core.books().dead_lettered, rig.core.books().released), (1, 1));
+}
+
+#[test]
+fn a_letter_that_the_dead_letters_refuse_for_good_is_left_to_the_redrive_policy() {
+    let mut rig = Rig::new(limits());
+    rig.receive_next(poison("m", 2));
+    let (call, letters) = letters_out(&mut rig).remove(0);
+    let queue = SimQueue::new(0, Faults::default());
+    rig.tell(Input::DeadLettered { call, result: Ok(first_taken(&queue, &letters, true)) });
+    let notes = rig.notes();
+    assert!(matches!(&notes[0], Note::DeadLettered { message_id, code: "unknown_shape" } if &**message_id == "m0"));
+    assert!(matches!(&notes[1], Note::LeftToRedrive { message_id, .. } if &**message_id == "m1"), "{notes:?}");
+    assert_eq!(rig.delete_all(), 1);
+    assert_eq!((rig.core.books().released, rig.core.books().in_flight), (1, 0));
+}
+
+#[test]
+fn dead_letters_that_work_again_are_not_given_up_for_what_failed_before() {
+    let mut rig = Rig::new(Limits { messages_max: 40, ..limits() });
+    rig.receive_next(poison("before", 10));
+    let fail = |rig: &mut Rig| {
+        for (call, _) in letters_out(rig) {
+            rig.tell(Input::DeadLettered { call, result: Err(unreachable_queue()) });
+        }
+    };
+    fail(&mut rig);
+    rig.pass(SECOND);
+    let (call, letters) = letters_out(&mut rig).remove(0);
+    let queue = SimQueue::new(0, Faults::default());
+    rig.tell(Input::DeadLettered { call, result: Ok(first_taken(&queue, &letters, false)) });
+    rig.receive_next(poison("after", 5));
+    fail(&mut rig);
+    assert_eq!(rig.core.books().released, 0, "ten of forty were too many, and these are fewer");
 }

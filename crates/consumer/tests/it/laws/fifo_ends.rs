@@ -317,3 +317,47 @@ fn an_id_that_leaves_no_room_is_cut_and_still_one_of_its_own() {
     assert_eq!((first.len(), second.len()), (128, 128));
     assert_ne!(first, second);
 }
+
+#[test]
+fn in_an_outage_the_first_of_a_group_that_failed_alone_is_no_probe_nor_is_what_is_behind_it() {
+    let mut rig = Rig::new(Limits { group_entries_max: 1, groups_max: 1, ..limits() });
+    rig.receive_next(group("a", 0..2));
+    assert_eq!(stores(&rig), [["a0"]]);
+    rig.store.set_down(true);
+    rig.answer_stores();
+    for _ in 0..20 {
+        rig.pass(SECOND);
+        assert!(stores(&rig).is_empty(), "it may fail for reasons of its own, and a1 must not overtake it");
+        rig.answer_pings();
+    }
+    rig.store.set_down(false);
+    rig.pass(SECOND * 6);
+    rig.answer_pings();
+    assert_eq!(stores(&rig), [["a0"]]);
+}
+
+#[test]
+fn in_an_outage_the_first_of_another_group_is_the_probe_wherever_it_stands() {
+    let mut rig = Rig::new(Limits { group_entries_max: 1, groups_max: 1, ..limits() });
+    let mut arrivals = group("a", 0..2);
+    arrivals.push(of("b", 0, "b0"));
+    rig.receive_next(arrivals);
+    rig.store.set_down(true);
+    rig.answer_stores();
+    rig.pass(SECOND);
+    assert_eq!(stores(&rig), [["b0"]]);
+}
+
+#[test]
+fn poison_that_is_left_because_the_dead_letters_are_down_costs_its_group_no_delivery() {
+    let mut rig = Rig::new(Limits { messages_max: 40, ..limits() });
+    rig.receive_next((0..10).map(|n| of(&format!("g{n}-"), 0, "!x")).collect());
+    rig.receive_next(vec![of("h", 0, "!x"), of("a", 0, "!a0"), of("a", 1, "a1")]);
+    for (call, _) in letters_out(&mut rig) {
+        rig.tell(Input::DeadLettered { call, result: Err(unreachable_queue()) });
+    }
+    assert_eq!(rig.core.books().released, 1, "a0, which is one too many");
+    assert!(rig.releases().is_empty());
+    rig.store();
+    assert_eq!(rig.delete_all(), 1, "a1");
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use afterimage_consumer::{Limits, Note};
+use afterimage_consumer::{Input, Limits, Note};
 
 use super::{SECOND, limits, messages};
 use crate::fakes::message;
@@ -82,7 +82,7 @@ fn leases_are_extended_while_draining() {
     let mut rig = Rig::new(Limits { grace: SECOND * 120, ..limits() });
     rig.receive_next(messages(3));
     rig.pass(SECOND);
-    rig.tell(afterimage_consumer::Input::Stop);
+    rig.tell(Input::Stop);
     rig.pass(SECOND * 30);
     assert_eq!(rig.extend_all(), 3);
 }
@@ -183,4 +183,36 @@ fn what_is_given_back_is_extended_no_more() {
     }
     rig.pass(SECOND * 60);
     assert_eq!(rig.extend_all(), 0);
+}
+
+#[test]
+fn a_short_lease_is_asked_for_several_times_before_it_ends() {
+    let mut rig = Rig::new(Limits { lease: SECOND * 10, ..limits() });
+    rig.receive_next(messages(1));
+    let mut tries = 0;
+    for _ in 0..99 {
+        rig.pass(SECOND / 10);
+        for (call, _, _) in rig.extensions() {
+            tries += 1;
+            rig.fail(call);
+        }
+    }
+    assert!(tries >= 4, "{tries} in the half of it that was left");
+}
+
+#[test]
+fn what_waits_to_be_given_back_is_extended_no_more_unless_it_is_kept_after_all() {
+    let mut rig = Rig::new(Limits { calls_max: 1, grace: SECOND * 32, ..limits() });
+    rig.receive_next((0..20).map(|n| message(&format!("m{n}"), &format!("e{n}"), 1)).collect());
+    rig.pass(SECOND * 2);
+    rig.tell(Input::Stop);
+    rig.pass(SECOND * 28);
+    // The rest waits for one call that gives back: an extension might arrive after it, and hide the message from all.
+    assert_eq!(rig.releases_held(), 10);
+    rig.pass(SECOND * 3);
+    assert!(rig.extensions().is_empty());
+    // They are durable after all, and kept until they are deleted.
+    rig.answer_stores();
+    assert_eq!(rig.deletes_now()[0].1.len(), 10);
+    assert_eq!(rig.extend_all(), 10);
 }

@@ -324,3 +324,70 @@ fn what_waits_to_be_tried_again_and_is_given_back_meanwhile_is_not_tried_again()
     rig.pass(SECOND * 10);
     assert!(rig.groups().is_empty(), "it is somebody else's by now");
 }
+
+#[test]
+fn an_outage_is_noticed_though_one_that_failed_before_is_among_those_that_fail() {
+    let mut rig = Rig::new(Limits { group_linger: SECOND * 2, ..limits() });
+    rig.store.leave_unanswered(&["e0"]);
+    rig.receive_next(messages(2));
+    rig.pass(SECOND * 2);
+    rig.answer_stores();
+    rig.store.set_down(true);
+    rig.pass(SECOND);
+    rig.receive_next(vec![message("m2", "e2", 1)]);
+    rig.pass(SECOND * 2);
+    assert_eq!(rig.groups(), ["e0", "e2"]);
+    assert_eq!(rig.core.status().store, Some(Ok(())));
+    rig.answer_stores();
+    assert!(rig.core.status().store.is_some_and(|status| status.is_err()));
+}
+
+#[test]
+fn what_became_durable_is_not_stored_again_when_a_later_group_of_it_goes_unanswered() {
+    let mut rig = Rig::new(Limits { hold_max: SECOND * 600, ..limits() });
+    rig.receive_next(messages(1));
+    let waiting = rig.receives()[0];
+    rig.pass(SECOND);
+    let first = rig.take_groups();
+    give_back_and_receive_again(&mut rig, waiting, 1);
+    rig.pass(SECOND);
+    let second = rig.take_groups();
+    rig.answer_groups(first);
+    rig.store.set_down(true);
+    rig.answer_groups(second);
+    assert_eq!(rig.delete_all(), 1);
+    assert_eq!(rig.core.books().in_flight, 0);
+}
+
+#[test]
+fn what_became_durable_while_it_waits_for_a_group_is_in_none_and_makes_none_fuller() {
+    let mut rig = Rig::new(Limits { hold_max: SECOND * 600, group_entries_max: 2, ..limits() });
+    rig.receive_next(messages(1));
+    let waiting = rig.receives()[0];
+    rig.pass(SECOND);
+    let first = rig.take_groups();
+    give_back_and_receive_again(&mut rig, waiting, 1);
+    rig.answer_groups(first);
+    rig.pass(SECOND);
+    assert!(rig.groups().is_empty());
+    assert_eq!(rig.delete_all(), 1);
+    rig.receive_next(vec![message("m1", "e1", 1)]);
+    assert!(rig.groups().is_empty(), "it waits for company");
+    rig.receive_next(vec![message("m2", "e2", 1)]);
+    assert_eq!(rig.groups(), ["e1", "e2"]);
+}
+
+#[test]
+fn one_that_failed_before_is_no_probe_while_another_waits() {
+    let mut rig = Rig::new(Limits { group_entries_max: 2, groups_max: 1, ..limits() });
+    rig.store.leave_unanswered(&["e0"]);
+    rig.receive_next(messages(2));
+    rig.answer_stores();
+    rig.receive_next(vec![message("m2", "e2", 1), message("m3", "e3", 1)]);
+    rig.pass(SECOND);
+    // e0 is to be tried again, and is first of those that wait.
+    rig.store.set_down(true);
+    rig.answer_stores();
+    rig.pass(SECOND);
+    assert_eq!(rig.groups(), ["e2"]);
+}

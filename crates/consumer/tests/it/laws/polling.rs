@@ -278,3 +278,26 @@ fn while_somebody_else_holds_a_message_it_counts_once_a_second() {
     }
     assert!((9..=11).contains(&counts), "{counts} in ten seconds");
 }
+
+#[test]
+fn two_receives_that_bring_little_take_one_poller_away() {
+    let mut rig = Rig::new(limits());
+    grow(&mut rig, 16);
+    let before = rig.core.pollers();
+    for n in 0..8 {
+        rig.receive_next(vec![message(&format!("s{n}"), &format!("s{n}"), 1)]);
+        rig.store();
+        rig.delete_all();
+    }
+    assert_eq!(rig.core.pollers(), before - 4);
+}
+
+#[test]
+fn a_receive_waits_a_second_at_least_however_soon_the_worker_is_to_end() {
+    // One that does not wait asks a part of the queue only, and may find nothing where there is something.
+    for (window, wait) in [(SECOND / 2, SECOND), (SECOND * 5, SECOND * 5), (SECOND * 60, SECOND * 20)] {
+        let mut rig = Rig::new(Limits { exit_when_idle: Some(window), ..limits() });
+        let waits = rig.take(|action| if let Action::Receive { wait, .. } = action { Some(*wait) } else { None });
+        assert_eq!(waits, [wait]);
+    }
+}
