@@ -268,6 +268,7 @@ impl World<'_> {
             alive.shadow.answered(sent, &reply);
             at_once = alive.planted.hear(&call.asked, sent, &mut reply);
         }
+        alive.shadow.told(&call.asked, &reply);
         if matches!(*call.asked, Request::Extend { .. }) && !is_all_well(&reply, call.asked.handles().len()) {
             alive.trouble_until = alive.trouble_until.max(now);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use afterimage_consumer::{BATCH_MAX, Books, Message, Note, Time};
+use afterimage_consumer::{BATCH_MAX, Books, Handle, Message, Note, Time};
 
 use crate::corpus::{MessageNo, number_of};
 use crate::law::{Law, Violation};
@@ -41,9 +41,8 @@ impl Owned {
 #[derive(Debug, Default)]
 pub(crate) struct Shadow {
     owned: HashMap<MessageNo, Owned>,
-    received: u64,
-    deleted: u64,
-    redelivered: u64,
+    /// What of the worker's books can be told from outside.
+    ours: Books,
     /// Messages of which the queue has said in this turn that they are not ours.
     disowned: HashSet<MessageNo>,
     /// Messages of which the dead letters have said that they are kept.
@@ -77,11 +76,20 @@ impl Shadow {
         let handles = request.handles();
         let items = match request {
             Request::Letters { letters } => Some(letters.len()),
+            // A group of entries may be larger.
+            Request::Store { entries } => Some(entries.len().min(BATCH_MAX)),
             Request::Delete { .. } | Request::Extend { .. } | Request::Release { .. } => Some(handles.len()),
             _ => None,
         };
         if items.is_some_and(|items| items == 0 || items > BATCH_MAX) {
             return Err(Violation::of(Law::Bounds, at, format!("a batch of {items:?}: {}", request.tell())));
+        }
+        if let Request::Letters { letters } = request {
+            let mut numbers = letters.iter().map(|letter| number_of(letter.message_id()));
+            if let Some(number) = numbers.find(|number| self.owned.get(number).is_some_and(Owned::is_sent_back)) {
+                let what = "is given back, and sent to the dead letters";
+                return Err(Violation::about(Law::LeasesAreKept, at, number, what));
+            }
         }
         for (place, handle) in handles.iter().enumerate() {
             let number = message_of(handle);
@@ -101,12 +109,43 @@ impl Shadow {
                     let what = "is given back, and its lease is extended";
                     return Err(Violation::about(Law::LeasesAreKept, at, number, what));
                 }
+                // Whoever has it now does that.
+                Request::Delete { .. } if owned.is_sent_back() => {
+                    return Err(Violation::about(Law::LeasesAreKept, at, number, "is given back, and deleted"));
+                }
                 Request::Release { .. } => owned.leaving = Some(Leaving { nth: owned.nth, is_sent: true }),
                 Request::Delete { .. } => owned.leaving = None,
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// The worker makes a call.
+    pub(crate) fn called(&mut self, request: &Request) {
+        match request {
+            Request::Store { .. } => self.ours.groups += 1,
+            Request::Delete { .. } => self.ours.delete_calls += 1,
+            _ => {}
+        }
+    }
+
+    /// What the worker is told, be it true or not, counts in its books.
+    pub(crate) fn told(&mut self, asked: &Request, reply: &Reply) {
+        let ours = &mut self.ours;
+        match (asked, reply) {
+            (_, Reply::Received(Ok(messages))) if messages.is_empty() => ours.receives_empty += 1,
+            (_, Reply::Received(Ok(_))) => ours.receives_full += 1,
+            (_, Reply::Received(Err(_))) => ours.receives_failed += 1,
+            (Request::Extend { handles, .. }, Reply::Items(Ok(items))) => {
+                let is_newest = |handle: &&Handle| {
+                    self.owned.get(&message_of(handle)).is_some_and(|owned| owned.nth == nth_of(handle))
+                };
+                let extended = handles.iter().zip(items).filter(|(handle, item)| item.is_ok() && is_newest(handle));
+                ours.extended += extended.count() as u64;
+            }
+            _ => {}
+        }
     }
 
     /// An answer reaches the worker.
@@ -136,7 +175,7 @@ impl Shadow {
                         }
                         (Request::Delete { .. }, Some(Ok(()))) if is_newest && owned.leaving.is_none() => {
                             self.owned.remove(&number);
-                            self.deleted += 1;
+                            self.ours.deleted += 1;
                         }
                         (Request::Release { .. }, _) => {
                             // It may be tried again.
@@ -155,12 +194,12 @@ impl Shadow {
     }
 
     fn received(&mut self, message: &Message) {
-        self.received += 1;
+        self.ours.received += 1;
         let nth = nth_of(&message.handle);
         let number = message_of(&message.handle);
         match self.owned.get_mut(&number) {
             Some(owned) => {
-                self.redelivered += 1;
+                self.ours.redelivered += 1;
                 owned.nth = owned.nth.max(nth);
                 if let Some(leaving) = owned.leaving.as_mut().filter(|leaving| !leaving.is_sent) {
                     leaving.nth = owned.nth;
@@ -183,6 +222,7 @@ impl Shadow {
                     let what = format!("is given up ({code}), and the queue has said nothing of the kind");
                     return Err(Violation::about(Law::BooksAreTrue, at, number, &what));
                 }
+                self.ours.lease_lost += 1;
                 if code != "Redelivered" {
                     self.owned.remove(&number);
                 }
@@ -202,21 +242,31 @@ impl Shadow {
 
     /// Do the worker's books say the same?
     pub(crate) fn agrees(&self, at: Time, books: &Books) -> Result<(), Violation> {
-        let differ = |what: &str, theirs: u64, ours: u64| {
-            let what = format!("{what}: the books say {theirs}, and it is {ours}");
-            Err(Violation::of(Law::BooksAreTrue, at, what))
-        };
-        match books {
-            _ if !books.balance() => Err(Violation::of(Law::BooksBalance, at, format!("{books:?}"))),
-            _ if books.received != self.received => differ("received", books.received, self.received),
-            _ if books.redelivered != self.redelivered => differ("redelivered", books.redelivered, self.redelivered),
-            _ if books.deleted != self.deleted => differ("deleted", books.deleted, self.deleted),
-            _ if books.in_flight != self.owned.len() as u64 => {
+        if !books.balance() {
+            return Err(Violation::of(Law::BooksBalance, at, format!("{books:?}")));
+        }
+        let ours = &self.ours;
+        let pairs = [
+            ("received", books.received, ours.received),
+            ("redelivered", books.redelivered, ours.redelivered),
+            ("deleted", books.deleted, ours.deleted),
+            ("lost", books.lease_lost, ours.lease_lost),
+            ("held", books.in_flight, self.owned.len() as u64),
+            ("extended", books.extended, ours.extended),
+            ("full receives", books.receives_full, ours.receives_full),
+            ("empty receives", books.receives_empty, ours.receives_empty),
+            ("failed receives", books.receives_failed, ours.receives_failed),
+            ("calls to delete", books.delete_calls, ours.delete_calls),
+            ("groups", books.groups, ours.groups),
+        ];
+        match pairs.into_iter().find(|(_, theirs, ours)| theirs != ours) {
+            None => Ok(()),
+            Some((what, theirs, ours)) => {
                 let mut held: Vec<MessageNo> = self.owned.keys().copied().collect();
                 held.sort_unstable();
-                differ(&format!("held {held:?}"), books.in_flight, held.len() as u64)
+                let what = format!("{what}: the books say {theirs}, and it is {ours}; held are {held:?}");
+                Err(Violation::of(Law::BooksAreTrue, at, what))
             }
-            _ => Ok(()),
         }
     }
 }

@@ -216,6 +216,7 @@ impl Alive {
                 }
             };
             self.shadow.asked(now, &request)?;
+            self.shadow.called(&request);
             turn.requests.push((call, request));
         }
         if let Some(finish) = turn.finish {
