@@ -32,19 +32,15 @@ impl Core {
     }
 
     pub(super) fn lease_deadline(&self) -> Option<Time> {
-        if self.extends_out >= self.limits.calls_max {
+        if self.extensions_are_behind() {
             return None;
         }
         self.leases.first().map(|(at, _)| *at)
     }
 
-    /// Do leases end sooner than they are extended? Then more messages would only make it worse.
+    /// Are as many extensions out as may be? What falls due waits for them, and more messages would only make it worse.
     pub(super) fn extensions_are_behind(&self) -> bool {
-        if self.extends_out >= self.limits.calls_max {
-            return true;
-        }
-        // Due at half-life; three quarters of it gone is late.
-        self.leases.first().is_some_and(|(at, _)| self.now.saturating_sub(*at) > self.limits.lease / 4)
+        self.extends_out >= self.limits.calls_max
     }
 
     pub(super) fn plan_extensions(&mut self, now: Time, actions: &mut Vec<Action>) {
@@ -78,7 +74,7 @@ impl Core {
                 continue;
             }
             self.extends_out += 1;
-            let visibility_s = (visibility.as_secs() as u32).max(1);
+            let visibility_s = visibility.as_secs() as u32;
             let handles = parts.iter().map(|(_, handle)| handle.clone()).collect();
             let until = now + Duration::from_secs(visibility_s.into());
             let call = self.begin(Call::Extend { parts, asked_at: now, until });

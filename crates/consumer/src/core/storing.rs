@@ -246,7 +246,8 @@ impl Core {
         // While the answer was on its way the worker may have decided to give the message back, or to store it again. If that
         // has not been sent yet and everything is durable now, deleting is better; but nothing is kept that was to be given
         // back where one ahead of it may come again.
-        let can_turn = *state == State::Queued && (*step == Step::Store || (*step == Step::Release && group.is_none()));
+        let is_sent = matches!(*state, State::Calling(_));
+        let can_turn = !is_sent && (*step == Step::Store || (*step == Step::Release && group.is_none()));
         if !owes && (ours || can_turn) {
             if can_turn {
                 self.resume_extensions(now, token);
@@ -262,10 +263,8 @@ impl Core {
         result: Result<(), StoreError>,
         actions: &mut Vec<Action>,
     ) {
-        let StoreState::Down { failures, since, probe, .. } = self.store else { return };
-        if probe != Some(call) {
-            return;
-        }
+        // A ping is the only probe while it is on its way: nothing else changes what is known of the store.
+        let StoreState::Down { failures, since, .. } = self.store else { return };
         match result {
             Ok(()) if failures == 0 => self.store = StoreState::Up,
             Ok(()) => {
@@ -294,9 +293,9 @@ impl Core {
 
     /// A group was answered: the store works, when it is the one that tells.
     fn store_answered(&mut self, now: Time, call: CallId, actions: &mut Vec<Action>) {
-        let (failures, since) = match &self.store {
+        let since = match &self.store {
             StoreState::Down { probe, .. } if *probe != Some(call) => return,
-            StoreState::Down { failures, since, .. } | StoreState::Trial { failures, since } => (*failures, *since),
+            StoreState::Down { since, .. } | StoreState::Trial { since, .. } => *since,
             StoreState::Up => return,
         };
         if matches!(self.store, StoreState::Down { .. }) {
@@ -304,9 +303,7 @@ impl Core {
             self.polls.restart(now + pause);
         }
         self.store = StoreState::Up;
-        if failures > 0 {
-            actions.push(Action::Note(Note::StoreUp { after: now.saturating_sub(since) }));
-        }
+        actions.push(Action::Note(Note::StoreUp { after: now.saturating_sub(since) }));
     }
 }
 

@@ -1,10 +1,12 @@
-//! The bounds of a worker's limits.
+//! The bounds of a worker's limits, and of what it remembers.
 
 use std::time::Duration;
 
-use afterimage_consumer::Limits;
+use afterimage_consumer::{Limits, QueueKind};
 
 use super::SECOND;
+use super::fifo::of;
+use crate::rig::Rig;
 
 /// How one limit is set.
 type Set = fn(&mut Limits, usize);
@@ -30,5 +32,24 @@ fn limits_are_taken_at_their_bounds_and_refused_beyond_them() {
         assert_eq!(limits.check(), Ok(()), "{setting} {taken}");
         set(&mut limits, refused);
         assert_eq!(limits.check().unwrap_err().setting, setting, "{refused}");
+    }
+}
+
+#[test]
+fn a_worker_that_holds_nothing_remembers_nothing() {
+    for kind in [QueueKind::Standard, QueueKind::Fifo] {
+        let mut rig = Rig::new(Limits { kind, ..super::limits() });
+        let mut lengths = Vec::new();
+        for n in 0..300 {
+            let poison = if n % 3 == 0 { "!" } else { "" };
+            rig.receive_next(vec![of(&format!("g{n:04}-"), 0, &format!("{poison}e{n}"))]);
+            rig.send_letters();
+            rig.store();
+            assert_eq!(rig.delete_all(), 1);
+            rig.pass(SECOND);
+            lengths.push(format!("{:?}", rig.core).len());
+        }
+        let (first, last) = (lengths[9], lengths[299]);
+        assert!(last < first + 100, "{kind:?}: all of its state takes {first} characters to tell, and then {last}");
     }
 }

@@ -147,6 +147,14 @@ fn a_single_delete_waits_a_fifth_of_a_second_at_most() {
 }
 
 #[test]
+fn ten_deletes_wait_for_no_more() {
+    let mut rig = Rig::new(limits());
+    rig.receive_next(messages(10));
+    rig.store();
+    assert_eq!(rig.deletes_now()[0].1.len(), 10);
+}
+
+#[test]
 fn a_message_delivered_again_after_its_delete_leaves_one_entry() {
     let mut rig = Rig::new(limits());
     for delivery in 1..=2 {

@@ -361,3 +361,25 @@ fn poison_that_is_left_because_the_dead_letters_are_down_costs_its_group_no_deli
     rig.store();
     assert_eq!(rig.delete_all(), 1, "a1");
 }
+
+#[test]
+fn what_became_durable_while_it_waits_for_its_turn_is_in_no_further_group() {
+    let mut rig = Rig::new(Limits { hold_max: SECOND * 600, ..limits() });
+    rig.receive_next(group("a", 0..3));
+    let waiting = rig.receives()[0];
+    close_groups(&mut rig);
+    let first = rig.take_groups();
+    // No answer for ten minutes: they are given back, and come straight here again.
+    while rig.releases_held() < 3 {
+        rig.pass(SECOND);
+        rig.extend_all();
+    }
+    rig.receive(waiting, (0..3).map(|place| received("a", place, &format!("a{place}"), 2)).collect());
+    rig.release_all();
+    close_groups(&mut rig);
+    assert_eq!(stores(&rig), [["a0"]]);
+    rig.answer_groups(first);
+    rig.answer_stores();
+    assert!(rig.take_groups().is_empty(), "nothing is owed");
+    assert_eq!(rig.delete_all(), 3);
+}

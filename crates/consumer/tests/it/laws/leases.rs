@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use afterimage_consumer::{Input, Limits, Note};
+use afterimage_consumer::{Action, Input, Limits, Note};
 
 use super::{SECOND, limits, messages};
 use crate::fakes::message;
@@ -215,4 +215,39 @@ fn what_waits_to_be_given_back_is_extended_no_more_unless_it_is_kept_after_all()
     rig.answer_stores();
     assert_eq!(rig.deletes_now()[0].1.len(), 10);
     assert_eq!(rig.extend_all(), 10);
+}
+
+#[test]
+fn calls_that_nobody_answers_are_made_again() {
+    let mut rig = Rig::new(limits());
+    let call = rig.receives()[0];
+    rig.tell(Input::Lost { call });
+    rig.pass(SECOND * 5);
+    rig.receive_next(vec![message("bad", "!x", 1), message("stuck", "e", 1), message("done", "=", 1)]);
+    let lost = [
+        rig.take(|action| if let Action::DeadLetter { call, .. } = action { Some(*call) } else { None })[0],
+        rig.deletes()[0].0,
+    ];
+    for call in lost {
+        rig.tell(Input::Lost { call });
+    }
+    rig.pass(SECOND * 31);
+    let (call, ids, _) = rig.extensions().remove(0);
+    assert_eq!(ids.len(), 3);
+    rig.tell(Input::Lost { call });
+    assert_eq!(rig.send_letters().len(), 1);
+    assert_eq!(rig.delete_all(), 2);
+    rig.pass(SECOND * 6);
+    assert_eq!(rig.extensions()[0].1, ["stuck"]);
+}
+
+#[test]
+fn what_becomes_durable_while_its_lease_is_being_extended_is_not_extended_again() {
+    let mut rig = Rig::new(limits());
+    rig.receive_next(messages(1));
+    rig.pass(SECOND * 31);
+    assert_eq!(rig.extensions().len(), 1);
+    rig.answer_stores();
+    assert!(rig.extensions().is_empty());
+    assert_eq!(rig.delete_all(), 1);
 }

@@ -115,6 +115,24 @@ fn a_fleet_does_not_come_back_all_at_once() {
 }
 
 #[test]
+fn polling_starts_a_while_after_the_entry_that_shows_the_end_of_an_outage() {
+    let mut rig = Rig::new(limits());
+    rig.receive_next(messages(2));
+    rig.store.set_down(true);
+    rig.store();
+    for call in rig.receives() {
+        rig.receive(call, Vec::new());
+    }
+    rig.store.set_down(false);
+    rig.pass(SECOND);
+    assert_eq!(rig.answer_stores(), 1);
+    assert_eq!(rig.core.status().store, Some(Ok(())));
+    assert!(rig.receives().is_empty(), "others come back too");
+    rig.pass(SECOND * 2);
+    assert_eq!(rig.receives().len(), 1);
+}
+
+#[test]
 fn leases_are_kept_through_an_outage() {
     let mut rig = Rig::new(limits());
     rig.receive_next(messages(10));
@@ -295,6 +313,29 @@ fn groups_close_by_number_and_by_time() {
     rig.answer_stores();
     rig.pass(SECOND);
     assert_eq!(sizes(&rig), [2], "the rest by time");
+}
+
+#[test]
+fn groups_close_by_bytes() {
+    let mut rig = Rig::new(limits());
+    rig.receive_next(messages(1));
+    rig.pass(SECOND);
+    let weight = rig.take_groups()[0].1[0].weight_bytes();
+    let mut rig = Rig::new(Limits { group_bytes_max: 2 * weight, ..limits() });
+    rig.receive_next(messages(10));
+    let sizes: Vec<usize> = rig.take_groups().iter().map(|(_, entries)| entries.len()).collect();
+    assert_eq!(sizes, [2, 2, 2, 2, 2]);
+}
+
+#[test]
+fn a_ping_that_nobody_answers_is_one_that_failed() {
+    let mut rig = Rig::unproven(limits());
+    let pings = |rig: &mut Rig| rig.take(|action| if let Action::Ping { call } = action { Some(*call) } else { None });
+    let call = pings(&mut rig)[0];
+    rig.tell(Input::Lost { call });
+    assert!(rig.core.status().store.is_some_and(|status| status.is_err()));
+    rig.pass(SECOND * 5);
+    assert_eq!(pings(&mut rig).len(), 1);
 }
 
 #[test]

@@ -101,7 +101,7 @@ fn receives_that_bring_little_take_pollers_away() {
         rig.store();
         rig.delete_all();
     }
-    assert!(rig.core.pollers() <= 2, "{} pollers for one message each", rig.core.pollers());
+    assert_eq!(rig.core.pollers(), 1, "for one message each");
 }
 
 #[test]
@@ -116,6 +116,18 @@ fn over_limit_is_saturation_and_no_failure() {
     assert!(rig.notes().is_empty());
     rig.pass(Duration::from_millis(100));
     assert!(rig.receives().is_empty(), "asks for no more at once");
+}
+
+#[test]
+fn a_queue_that_is_saturated_answers() {
+    let mut rig = Rig::new(limits());
+    let over_limit = QueueError { kind: QueueErrorKind::OverLimit, ..unreachable_queue() };
+    for (error, is_well) in [(unreachable_queue(), false), (over_limit, true)] {
+        let call = rig.receives()[0];
+        rig.tell(Input::Received { call, leased_at: rig.now, result: Err(error) });
+        assert_eq!(rig.core.status().queue.is_some_and(|status| status.is_ok()), is_well);
+        rig.pass(SECOND * 10);
+    }
 }
 
 #[test]
@@ -300,4 +312,32 @@ fn a_receive_waits_a_second_at_least_however_soon_the_worker_is_to_end() {
         let waits = rig.take(|action| if let Action::Receive { wait, .. } = action { Some(*wait) } else { None });
         assert_eq!(waits, [wait]);
     }
+}
+
+#[test]
+fn receives_that_bring_little_take_no_poller_away_when_others_come_between_them() {
+    for brings_much in [true, false] {
+        let mut rig = Rig::new(limits());
+        grow(&mut rig, 16);
+        let before = rig.core.pollers();
+        for n in 0..8 {
+            rig.receive_next(vec![message(&format!("s{n}"), &format!("s{n}"), 1)]);
+            rig.pass(SECOND * 2);
+            rig.receive_next(if brings_much { ten(1_000_000 + n) } else { Vec::new() });
+            rig.answer_stores();
+            rig.delete_all();
+        }
+        assert_eq!(rig.core.pollers(), if brings_much { before + 8 } else { before });
+    }
+}
+
+#[test]
+fn a_count_that_nobody_answers_is_asked_for_again() {
+    let mut rig = Rig::new(Limits { exit_when_idle: Some(SECOND * 5), ..limits() });
+    rig.pass(SECOND * 20);
+    rig.receive_next(Vec::new());
+    let call = rig.take(|action| if let Action::Count { call } = action { Some(*call) } else { None })[0];
+    rig.tell(Input::Lost { call });
+    rig.pass(SECOND * 2);
+    assert_eq!(count(&mut rig, Counts::default()), 1);
 }

@@ -96,6 +96,34 @@ fn a_stop_in_an_outage_gives_everything_back_at_once() {
 }
 
 #[test]
+fn giving_back_that_nobody_answers_keeps_no_worker_from_ending() {
+    let mut rig = Rig::new(limits());
+    rig.receive_next(messages(1));
+    rig.store.set_down(true);
+    rig.store();
+    rig.tell(Input::Stop);
+    drain_receives(&mut rig);
+    let (call, _) = rig.releases().remove(0);
+    rig.tell(Input::Lost { call });
+    assert_eq!(rig.core.books().lease_lost, 1);
+    assert_eq!(rig.finish(), Some(Finish::Stopped));
+}
+
+#[test]
+fn what_arrives_while_everything_is_given_back_is_given_back_too() {
+    let mut rig = Rig::new(limits());
+    rig.receive_next(messages(1));
+    let waiting = rig.receives()[0];
+    rig.store.set_down(true);
+    rig.store();
+    rig.tell(Input::Stop);
+    assert_eq!(rig.release_all(), ["m0"]);
+    rig.receive(waiting, vec![message("m1", "e1", 1)]);
+    assert_eq!(rig.release_all(), ["m1"]);
+    assert_eq!(rig.finish(), Some(Finish::Stopped));
+}
+
+#[test]
 fn each_message_that_is_given_back_has_an_outcome_of_its_own() {
     let mut rig = Rig::new(limits());
     rig.receive_next(messages(2));
