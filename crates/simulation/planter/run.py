@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
-"""Plants defects in consumer::core by the hundred, and says which of them nothing notices: run.py FOLDER [SEEDS [DEFECTS]]
+"""Plants defects in consumer::core by the hundred, and says which of them nothing notices.
+
+    run.py FOLDER [SEEDS [DEFECTS [SKIPPED]]]
 
 FOLDER takes a copy of the working tree, the list of defects and the outcome. Each defect runs SEEDS fleets, and the laws of
-the consumer if no fleet shows it. Without a number of DEFECTS all are tried; they are in random order, the same each time.
+the consumer if no fleet shows it. Without a number of DEFECTS all are tried. They are in random order, which is the same each
+time, and stays when other code changes: SKIPPED are those that were tried before.
 """
 
+import collections
 import concurrent.futures
+import hashlib
 import json
 import os
 import pathlib
-import random
 import re
 import resource
 import shutil
@@ -21,6 +25,7 @@ ROOT = HERE.parents[2]
 OUT = pathlib.Path(sys.argv[1]).resolve()
 SEEDS = sys.argv[2] if len(sys.argv) > 2 else "2000"
 MOST = int(sys.argv[3]) if len(sys.argv) > 3 else None
+SKIPPED = int(sys.argv[4]) if len(sys.argv) > 4 else 0
 COPY, LIST, UNFIT, OUTCOME = OUT / "copy", OUT / "list.tsv", OUT / "unfit", OUT / "outcome.tsv"
 CORE = "books calls deletes groups held leases limits mod polls storing".split()
 # A defect may loop for ever, or take all there is.
@@ -129,15 +134,25 @@ def judge(number):
     return number, "nothing", ""
 
 
+def shuffled(lines):
+    """The numbers of the defects, in an order that goes by what they are: file, function, change, which of equal ones."""
+    seen, keys = collections.Counter(), {}
+    for line in lines:
+        number, file, _, function, what = line.split("\t")
+        seen[file, function, what] += 1
+        keys[number] = hashlib.sha256(repr((file, function, what, seen[file, function, what])).encode()).digest()
+    return sorted(keys, key=keys.get)
+
+
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
     prepare()
     lines = {line.split("\t")[0]: line for line in LIST.read_text().splitlines()}
-    numbers = list(lines)
-    random.Random(7).shuffle(numbers)
+    numbers = shuffled(lines.values())
+    chosen = numbers[SKIPPED:][:MOST]
     by = {"fleets": 0, "laws": 0, "nothing": 0}
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads, open(OUTCOME, "w") as outcome:
-        for number, who, how in threads.map(judge, numbers[:MOST]):
+        for number, who, how in threads.map(judge, chosen):
             by[who] += 1
             outcome.write(f"{who}\t{how}\t{lines[number]}\n")
             outcome.flush()

@@ -190,6 +190,8 @@ impl VisitMut for Planter {
         self.visit_expr_mut(&mut arm.body);
         let does_something = match &was {
             Expr::Block(block) => !block.block.stmts.is_empty(),
+            // That is the default.
+            Expr::Call(call) if call.args.is_empty() => false,
             other => matches!(other, Expr::MethodCall(_) | Expr::Call(_) | Expr::Assign(_) | Expr::Binary(_)),
         };
         if does_something {
