@@ -5,6 +5,9 @@
 //! * One writer thread; appends that wait for it together share a transaction, and so its one flush to the disk.
 //! * Readers have connections of their own and never wait for the writer (<https://sqlite.org/wal.html>).
 //!
+//! A file that is removed or replaced while it is open takes nothing more: what is written to it counts as not stored, and is
+//! written again once a file stands at the path.
+//!
 //! Several processes may use one file, on one machine: WAL needs shared memory, so no network file system.
 //!
 //! An entry is one row of `entry`, in order of arrival, and small rows in indexes: one by event (what makes two tellings
@@ -14,6 +17,7 @@
 
 mod dictionary;
 mod error;
+mod files;
 mod lookups;
 mod read;
 mod rows;

@@ -171,7 +171,7 @@ fn take_steps(transaction: &Transaction<'_>, found: i64) -> Result<Vec<String>, 
     Ok(taken)
 }
 
-fn version(connection: &Connection) -> rusqlite::Result<i64> {
+pub(crate) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 

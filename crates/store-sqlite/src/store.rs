@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use crate::error::store_error;
+use crate::files::{Files, Found};
 use crate::read;
 use crate::rows::rows;
 use crate::schema;
@@ -64,14 +65,14 @@ impl SqliteStore {
     /// [`StoreError`] when it cannot be opened, or is no SQLite file.
     pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Self, StoreError> {
         let path = path.as_ref();
-        let connection = open_writer(path, options).map_err(|error| match store_error(error) {
-            StoreError::Unavailable { reason } => {
-                StoreError::Unavailable { reason: format!("cannot open `{}`: {reason}", path.display()) }
-            }
-            other => other,
-        })?;
+        // Only here: a file that is gone later is not made anew, as if nothing had been in it.
+        let connection =
+            open_writer(path, options, OpenFlags::SQLITE_OPEN_CREATE).map_err(|error| cannot_open(path, error))?;
+        let (again, patience) = (path.to_owned(), options.clone());
+        let open =
+            move || open_writer(&again, &patience, OpenFlags::empty()).map_err(|error| cannot_open(&again, error));
         Ok(Self {
-            writer: Writer::start(connection, path)?,
+            writer: Writer::start(connection, path, open)?,
             readers: Arc::new(Readers {
                 path: path.to_owned(),
                 busy_timeout: options.busy_timeout,
@@ -93,9 +94,9 @@ impl SqliteStore {
             .map_err(|_| StoreError::Unavailable { reason: "the store is closed".to_owned() })?;
         let readers = Arc::clone(&self.readers);
         spawn_blocking(move || {
-            let connection = readers.take()?;
-            let answer = question(&connection);
-            readers.give_back(connection);
+            let reader = readers.take()?;
+            let answer = question(&reader.connection);
+            readers.give_back(reader);
             answer
         })
         .await
@@ -103,8 +104,17 @@ impl SqliteStore {
     }
 }
 
-fn open_writer(path: &Path, options: &Options) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+fn cannot_open(path: &Path, error: rusqlite::Error) -> StoreError {
+    match store_error(error) {
+        StoreError::Unavailable { reason } => {
+            StoreError::Unavailable { reason: format!("cannot open `{}`: {reason}", path.display()) }
+        }
+        other => other,
+    }
+}
+
+fn open_writer(path: &Path, options: &Options, create: OpenFlags) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(options.busy_timeout)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -113,6 +123,8 @@ fn open_writer(path: &Path, options: &Options) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    // The first read makes the WAL. One that fails is met again by whoever writes.
+    let _made = schema::version(&connection);
     Ok(connection)
 }
 
@@ -137,20 +149,24 @@ struct Readers {
     path: PathBuf,
     busy_timeout: Duration,
     permits: Semaphore,
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<Reader>>,
+}
+
+struct Reader {
+    connection: Connection,
+    files: Files,
 }
 
 impl Readers {
-    fn take(&self) -> Result<Connection, StoreError> {
+    fn take(&self) -> Result<Reader, StoreError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        match idle {
-            Some(connection) => Ok(connection),
-            None => {
-                let connection = self.open().map_err(store_error)?;
-                schema::check(&connection)?;
-                Ok(connection)
-            }
+        if let Some(reader) = idle.filter(|reader| reader.files.look() == Found::Same) {
+            return Ok(reader);
         }
+        let connection = self.open().map_err(|error| cannot_open(&self.path, error))?;
+        schema::check(&connection)?;
+        let files = Files::of(&connection, &self.path);
+        Ok(Reader { connection, files })
     }
 
     fn open(&self) -> rusqlite::Result<Connection> {
@@ -162,9 +178,9 @@ impl Readers {
         Ok(connection)
     }
 
-    fn give_back(&self, connection: Connection) {
+    fn give_back(&self, reader: Reader) {
         if !self.permits.is_closed() {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
         }
     }
 
@@ -259,7 +275,8 @@ mod tests {
     #[test]
     fn a_commit_is_on_the_disk_when_it_is_acknowledged() {
         let folder = tempfile::tempdir().unwrap();
-        let connection = open_writer(&folder.path().join("trail.db"), &Options::default()).unwrap();
+        let connection =
+            open_writer(&folder.path().join("trail.db"), &Options::default(), OpenFlags::SQLITE_OPEN_CREATE).unwrap();
         let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
         // FULL; with NORMAL, a commit that was acknowledged could go with a power cut.
         assert_eq!(synchronous, 2);

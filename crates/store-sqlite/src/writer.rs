@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use afterimage_store::{AppendError, StoreError};
@@ -6,6 +6,8 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::dictionary::Dictionary;
+use crate::error::store_error;
+use crate::files::{Files, Found};
 use crate::schema;
 use crate::write::{Batch, Results, unavailable, write};
 
@@ -28,12 +30,19 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(connection: Connection, path: &Path) -> Result<Self, StoreError> {
+    /// Writes to this connection, and to one that `open` makes when the files of this one are no longer at the path.
+    pub(crate) fn start(
+        connection: Connection,
+        path: &Path,
+        open: impl Fn() -> Result<Connection, StoreError> + Send + 'static,
+    ) -> Result<Self, StoreError> {
         let (jobs, queue) = mpsc::channel(QUEUE);
+        let mut desk = Desk { path: path.to_owned(), open: Box::new(open), sheet: None };
+        desk.lay(connection);
         let name = path.file_name().map_or_else(|| "sqlite".into(), |name| name.to_string_lossy());
         thread::Builder::new()
             .name(format!("write {name}"))
-            .spawn(move || run(connection, queue))
+            .spawn(move || run(desk, queue))
             .map_err(|error| StoreError::Unavailable { reason: format!("no thread for the writer: {error}") })?;
         Ok(Self { jobs })
     }
@@ -69,25 +78,77 @@ impl Writer {
 }
 
 const CLOSED: &str = "the store is closed";
+/// What was committed went into a file that nobody finds any more.
+const GONE: &str = "sqlite: the file, or its WAL, was removed or replaced while it was being written";
+const REMOVED: &str = "the file was removed while it was open: put it back, or restart to begin a new one";
+const REPLACED: &str = "the file was replaced while it was open, and the WAL beside it is of the one before: put that one \
+                        back, or remove the files that end in -wal and -shm, before anything else opens it";
 
-fn run(mut connection: Connection, mut queue: mpsc::Receiver<Job>) {
-    let mut dictionary = Dictionary::default();
-    let mut usable = false;
+/// What the thread writes on.
+struct Desk {
+    path: PathBuf,
+    open: Box<dyn Fn() -> Result<Connection, StoreError> + Send>,
+    sheet: Option<Sheet>,
+}
+
+/// An open file, and what is known of it.
+struct Sheet {
+    connection: Connection,
+    files: Files,
+    dictionary: Dictionary,
+    /// Its schema was looked at.
+    usable: bool,
+}
+
+impl Desk {
+    fn lay(&mut self, connection: Connection) -> &mut Sheet {
+        let files = Files::of(&connection, &self.path);
+        self.sheet.insert(Sheet { connection, files, dictionary: Dictionary::default(), usable: false })
+    }
+
+    /// The file at the path, opened again where it is another one now.
+    fn sheet(&mut self) -> Result<&mut Sheet, StoreError> {
+        if let Some(sheet) = &self.sheet {
+            let gone = |what: &str| {
+                Err(StoreError::Unavailable { reason: format!("sqlite: {}: {what}", self.path.display()) })
+            };
+            match sheet.files.look() {
+                Found::Same => {}
+                // What only the removed WAL holds goes into the file, and the next commit begins a new one.
+                Found::OtherWal => {
+                    sheet.fold()?;
+                    self.sheet = None;
+                }
+                Found::Other => self.sheet = None,
+                Found::Nothing => return gone(REMOVED),
+                Found::OtherWithOldWal => return gone(REPLACED),
+            }
+        }
+        if self.sheet.is_none() {
+            let connection = (self.open)()?;
+            self.lay(connection);
+        }
+        self.sheet.as_mut().ok_or_else(|| StoreError::Unavailable { reason: CLOSED.to_owned() })
+    }
+}
+
+fn run(mut desk: Desk, mut queue: mpsc::Receiver<Job>) {
     let mut kept = None;
     while let Some(job) = kept.take().or_else(|| queue.blocking_recv()) {
         match job {
             Job::Append(batch, reply) => {
                 let mut group = vec![(batch, reply)];
                 kept = gather(&mut queue, &mut group);
-                append(&mut connection, &mut dictionary, &mut usable, group);
+                append(&mut desk, group);
             }
             Job::Migrate(reply) => {
+                let taken = desk.sheet().and_then(|sheet| schema::migrate(&mut sheet.connection));
                 // Whoever asked may have gone.
-                let _unheard = reply.send(schema::migrate(&mut connection));
+                let _unheard = reply.send(taken);
             }
             Job::Close(reply) => {
                 queue.close();
-                drop(connection);
+                drop(desk);
                 let _unheard = reply.send(());
                 return;
             }
@@ -114,25 +175,36 @@ fn gather(queue: &mut mpsc::Receiver<Job>, group: &mut Vec<(Batch, oneshot::Send
     None
 }
 
-fn append(
-    connection: &mut Connection,
-    dictionary: &mut Dictionary,
-    usable: &mut bool,
-    group: Vec<(Batch, oneshot::Sender<Results>)>,
-) {
+fn append(desk: &mut Desk, group: Vec<(Batch, oneshot::Sender<Results>)>) {
     let batches: Vec<&Batch> = group.iter().map(|(batch, _)| batch).collect();
-    let checked = if *usable { Ok(()) } else { schema::check(connection) };
-    let results = match checked {
-        Ok(()) => {
-            let results = write(connection, dictionary, &batches);
-            // A transaction that failed may have met a schema that another process has moved on.
-            *usable = !results.iter().flatten().any(|result| matches!(result, Err(AppendError::Unavailable { .. })));
-            results
-        }
-        Err(error) => batches.iter().map(|batch| unavailable(batch, &error.to_string())).collect(),
-    };
+    let results = desk.sheet().and_then(|sheet| sheet.append(&batches)).unwrap_or_else(|error| {
+        let reason = error.to_string();
+        batches.iter().map(|batch| unavailable(batch, &reason)).collect()
+    });
     for ((_, reply), results) in group.into_iter().zip(results) {
         // Whoever asked may have gone; the entries are stored all the same.
         let _unheard = reply.send(results);
+    }
+}
+
+impl Sheet {
+    fn append(&mut self, batches: &[&Batch]) -> Result<Vec<Results>, StoreError> {
+        if !self.usable {
+            schema::check(&self.connection)?;
+        }
+        let results = write(&mut self.connection, &mut self.dictionary, batches);
+        // A transaction that failed may have met a schema that another process has moved on.
+        self.usable = !results.iter().flatten().any(|result| matches!(result, Err(AppendError::Unavailable { .. })));
+        if self.usable && self.files.look() != Found::Same {
+            return Err(StoreError::Unavailable { reason: GONE.to_owned() });
+        }
+        Ok(results)
+    }
+
+    /// Copies the whole WAL into the file, and has it begin anew.
+    fn fold(&self) -> Result<(), StoreError> {
+        let fold = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+        let is_busy: bool = fold.map_err(store_error)?;
+        if is_busy { Err(StoreError::Unavailable { reason: GONE.to_owned() }) } else { Ok(()) }
     }
 }

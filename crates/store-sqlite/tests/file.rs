@@ -221,3 +221,76 @@ async fn access_entries_of_an_older_file_are_found_and_stay_out_of_other_questio
     assert_eq!(found(None).await, ["did"]);
     assert_eq!(found(Some(OWN_SOURCE)).await, ["older", "old", "new"]);
 }
+
+/// The path of each file of a store, and another folder's of the same name.
+fn files(path: &Path) -> [std::path::PathBuf; 3] {
+    [path.to_owned(), wal(path), path.with_extension("db-shm")]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_removed_takes_nothing_more_until_it_is_back() {
+    let (folder, away) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (path, hidden) = (folder.path().join("trail.db"), away.path().join("trail.db"));
+    let store = migrated(&path).await;
+    append(&store, 1).await.unwrap();
+    for (from, to) in files(&path).iter().zip(files(&hidden)) {
+        fs::rename(from, to).unwrap();
+    }
+    for _ in 0..2 {
+        let error = append(&store, 2).await.unwrap_err();
+        assert!(matches!(&error, AppendError::Unavailable { reason } if reason.contains("removed")), "{error}");
+        assert!(!path.exists(), "no trail is begun as if there had been none");
+    }
+    assert!(store.ping().await.is_err());
+    for (from, to) in files(&hidden).iter().zip(files(&path)) {
+        fs::rename(from, to).unwrap();
+    }
+    append(&store, 3).await.unwrap();
+    store.ping().await.unwrap();
+    store.close().await;
+    let found = stored(&migrated(&path).await).await;
+    assert!(found.contains(&"e0001".to_owned()) && found.contains(&"e0003".to_owned()), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_acknowledged_after_a_file_was_replaced_is_in_the_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, new) = (folder.path().join("trail.db"), folder.path().join("new.db"));
+    let other = migrated(&new).await;
+    append(&other, 7).await.unwrap();
+    other.close().await;
+    let store = migrated(&path).await;
+    append(&store, 1).await.unwrap();
+    assert_eq!(stored(&store).await, ["e0001"]);
+    fs::rename(&new, &path).unwrap();
+
+    // With the old WAL beside it, whoever opened it would damage it.
+    let error = append(&store, 2).await.unwrap_err();
+    assert!(matches!(&error, AppendError::Unavailable { reason } if reason.contains("replaced")), "{error}");
+    let error = append(&store, 2).await.unwrap_err();
+    assert!(matches!(&error, AppendError::Unavailable { reason } if reason.contains("-wal")), "{error}");
+    files(&path)[1..].iter().for_each(|file| fs::remove_file(file).unwrap());
+    append(&store, 2).await.unwrap();
+    assert_eq!(stored(&store).await, ["e0002", "e0007"], "readers see the new one too");
+    assert_eq!(stored(&migrated(&path).await).await, ["e0002", "e0007"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_acknowledged_after_the_wal_was_removed_outlives_the_process() {
+    for removed in [&[1][..], &[2], &[1, 2]] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trail.db");
+        let store = migrated(&path).await;
+        append(&store, 1).await.unwrap();
+        assert_eq!(stored(&store).await, ["e0001"]);
+        removed.iter().for_each(|n| fs::remove_file(&files(&path)[*n]).unwrap());
+        // Told again, as a worker does.
+        while append(&store, 2).await.is_err() {}
+        append(&store, 3).await.unwrap();
+
+        let length = fs::metadata(wal(&path)).unwrap().len();
+        let crashed = crashed(&path, folder.path(), length);
+        assert_eq!(stored(&migrated(&crashed).await).await, ["e0001", "e0002", "e0003"], "{removed:?}");
+        assert_eq!(stored(&store).await, ["e0001", "e0002", "e0003"], "{removed:?}");
+    }
+}
