@@ -39,6 +39,16 @@ fn main() -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
+    let global = &config.global;
+    let filter = global.log_level.clone().unwrap_or_else(|| default_filter(&config.task));
+    // To the end: it writes the last lines.
+    let _logs = match init_logs(global.log_format, &filter) {
+        Ok(logs) => logs,
+        Err(error) => {
+            output::complain(format!("{:#}", anyhow::Error::from(error)));
+            return ExitCode::FAILURE;
+        }
+    };
     let is_service = matches!(config.task, Task::Worker(_) | Task::Serve(_));
     match live(config) {
         Ok(outcome) => outcome.into(),
@@ -57,8 +67,6 @@ fn main() -> ExitCode {
 fn live(config: Config) -> anyhow::Result<commands::Outcome> {
     // One TLS provider for everything in the process; whoever comes later finds it installed.
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
-    let global = &config.global;
-    init_logs(global.log_format, &global.log_level.clone().unwrap_or_else(|| default_filter(&config.task)))?;
     for note in &config.notes {
         output::warn(note);
     }

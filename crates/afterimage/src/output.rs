@@ -22,19 +22,21 @@ pub(crate) fn print_bytes(bytes: &[u8]) -> io::Result<bool> {
 }
 
 /// Says in one line on standard error why there is no better end.
-#[expect(clippy::print_stderr, reason = "the one place that speaks to the person at the terminal")]
 pub(crate) fn complain(problem: impl std::fmt::Display) {
-    eprintln!("error: {problem}");
+    say(format_args!("error: {problem}"));
 }
 
 /// Says on standard error what is no part of the answer, so that a pipe gets the answer alone.
-#[expect(clippy::print_stderr, reason = "the one place that speaks to the person at the terminal")]
 pub(crate) fn note(what: impl std::fmt::Display) {
-    eprintln!("{what}");
+    say(format_args!("{what}"));
 }
 
 /// Says in one line on standard error what somebody should know who reads the answer.
-#[expect(clippy::print_stderr, reason = "the one place that speaks to the person at the terminal")]
 pub(crate) fn warn(what: impl std::fmt::Display) {
-    eprintln!("warning: {what}");
+    say(format_args!("warning: {what}"));
+}
+
+/// Where nobody listens there is nobody to tell of it.
+fn say(line: std::fmt::Arguments<'_>) {
+    let _unheard = writeln!(io::stderr(), "{line}");
 }

@@ -4,13 +4,15 @@
 
 mod support;
 
+use std::io::Write as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::http::{get, series};
 use support::sqs::Queues;
-use support::{Running, afterimage, run, wait_until};
+use support::{PATIENCE, Running, afterimage, run, wait_until};
 
 /// A value that must show up nowhere but in the dead-letter queue.
 const SECRET: &str = "hunter2-swordfish";
@@ -58,6 +60,65 @@ async fn it_ends_when_idle_and_everything_is_in_the_trail() {
         assert_eq!(page["items"][0]["changes"], json!([{"path": "/status", "old": "pending", "new": "paid"}]));
         assert_eq!(page["next"], Value::Null);
     }
+}
+
+/// Does all that waits with its log going there, and ends well.
+async fn works_whatever_becomes_of_its_log(log: impl Into<Stdio>) {
+    let (folder, queues) = (tempfile::tempdir().unwrap(), Queues::start().await);
+    queues.send((1..=25).map(order)).await;
+    let mut child = worker(folder.path(), &queues, &["--exit-when-idle", "1s"]).stderr(log).spawn().unwrap();
+    let began = Instant::now();
+    let status = loop {
+        match child.try_wait().unwrap() {
+            None if began.elapsed() < PATIENCE => tokio::time::sleep(Duration::from_millis(20)).await,
+            None => break child.kill().and_then(|()| child.wait()).unwrap(),
+            Some(status) => break status,
+        }
+    };
+    assert_eq!(status.code(), Some(0), "it ends by itself, and well");
+    assert_eq!(queues.counts(&queues.changes).await, (0, 0));
+    for id in 1..=25 {
+        assert_eq!(history(folder.path(), id)["items"].as_array().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_works_when_its_log_is_a_full_pipe_that_nobody_reads() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut full = writer.try_clone().unwrap();
+    // It stays full: what fills it waits for room until the reader drops.
+    std::thread::spawn(move || full.write_all(&[b'\n'; 2 << 20]));
+    works_whatever_becomes_of_its_log(writer).await;
+    drop(reader);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_works_when_the_reader_of_its_log_is_gone() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    works_whatever_becomes_of_its_log(writer).await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn it_works_when_the_disk_of_its_log_is_full() {
+    works_whatever_becomes_of_its_log(std::fs::File::create("/dev/full").unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_may_not_grow_is_named_and_ends_nothing() {
+    let (folder, queues) = (tempfile::tempdir().unwrap(), Queues::start().await);
+    queues.send((1..=600).map(order)).await;
+    let worker = worker(folder.path(), &queues, &[]);
+    // At most 400 KiB, or half of that where a block is 512 bytes. 600 entries take more than 1 MiB.
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -f 400; exec \"$0\" \"$@\""]).arg(worker.get_program()).args(worker.get_args());
+    limited.current_dir(folder.path()).envs(worker.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut running = Running::start(limited);
+    running.wait_for("what the file says", |line| line.contains("sqlite: disk I/O error").then_some(()));
+    running.signal("TERM");
+    let (code, text) = running.end();
+    assert_eq!(code, 0, "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

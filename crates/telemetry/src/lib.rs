@@ -5,8 +5,10 @@
 
 mod logs;
 mod metrics;
+mod outlet;
 mod traces;
 
 pub use logs::{LogFilter, LogFormat, LogsError, init_logs};
 pub use metrics::{Build, Metrics, MetricsError};
+pub use outlet::Logs;
 pub use traces::{Span, TraceSettings, TraceSettingsError, Tracer, Traces, TracesError, parse_traceparent, parse_xray};

@@ -9,6 +9,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::outlet::{Logs, Outlet};
+
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
@@ -104,17 +106,23 @@ pub enum LogsError {
     /// Somebody else set up logging in this process.
     #[error("logging is set up already")]
     Twice,
+    /// The system gives no thread.
+    #[error("no thread for the log")]
+    Thread(#[source] io::Error),
 }
 
-/// Sends what passes `filter` to stderr, from now on and for the whole process.
+/// Sends what passes `filter` to stderr, from now on and for the whole process, without ever waiting for whoever reads it.
+/// The last lines are written when what is returned drops.
 ///
 /// # Errors
-/// [`LogsError::Twice`] when the process logs already.
-pub fn init_logs(format: LogFormat, filter: &LogFilter) -> Result<(), LogsError> {
+/// [`LogsError::Twice`] when the process logs already, [`LogsError::Thread`] when it may have no thread for it.
+pub fn init_logs(format: LogFormat, filter: &LogFilter) -> Result<Logs, LogsError> {
     let is_terminal = io::stderr().is_terminal();
     let json = format == LogFormat::Json || (format == LogFormat::Auto && !is_terminal);
     let colours = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    subscriber(json, colours, filter, io::stderr).try_init().map_err(|_| LogsError::Twice)
+    let (outlet, logs) = Outlet::start(io::stderr()).map_err(LogsError::Thread)?;
+    subscriber(json, colours, filter, outlet).try_init().map_err(|_| LogsError::Twice)?;
+    Ok(logs)
 }
 
 fn subscriber<W>(json: bool, colours: bool, filter: &LogFilter, writer: W) -> Box<dyn Subscriber + Send + Sync>

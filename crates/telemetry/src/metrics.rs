@@ -3,6 +3,8 @@
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{IntGaugeVec, Opts, Registry, TextEncoder};
 
+use crate::outlet;
+
 /// What was built: the labels of `afterimage_build_info`.
 #[derive(Clone, Copy, Debug)]
 pub struct Build {
@@ -34,7 +36,7 @@ impl Metrics {
     /// A registry with the process's own metrics.
     ///
     /// # Errors
-    /// None that a caller can cause; it registers two collectors on an empty registry.
+    /// None that a caller can cause; it registers three collectors on an empty registry.
     pub fn new(build: Build) -> Result<Self, MetricsError> {
         let registry = Registry::new();
         registry.register(Box::new(ProcessCollector::for_self()))?;
@@ -42,6 +44,7 @@ impl Metrics {
         let build_info = IntGaugeVec::new(opts, &["version", "revision"])?;
         build_info.with_label_values(&[build.version, build.revision]).set(1);
         registry.register(Box::new(build_info))?;
+        registry.register(Box::new(outlet::DROPPED.clone()))?;
         Ok(Self { registry })
     }
 
