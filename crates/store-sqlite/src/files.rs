@@ -1,6 +1,5 @@
 //! Whether the files that are open are still those at their path.
 
-use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -31,7 +30,7 @@ pub(crate) enum Found {
     Other,
     /// Another database, with the WAL of the one before: whoever opens them together damages it.
     OtherWithOldWal,
-    /// No database.
+    /// No database, or an emptied one.
     Nothing,
 }
 
@@ -45,15 +44,16 @@ impl Files {
             PathBuf::from(name)
         };
         let paths = [path.to_owned(), beside("-wal"), beside("-shm")];
-        let opened = paths.each_ref().map(|path| inode(path));
+        let opened = inodes(&paths);
         Self { paths, opened }
     }
 
     pub(crate) fn look(&self) -> Found {
-        let now = self.paths.each_ref().map(|path| inode(path));
-        match (now, self.opened) {
+        match (inodes(&self.paths), self.opened) {
             (now, opened) if now == opened => Found::Same,
             ([None, ..], _) => Found::Nothing,
+            // It was empty when it was opened: looked at too early.
+            (_, [None, ..]) => Found::Other,
             ([database, ..], [opened, ..]) if database == opened => Found::OtherWal,
             ([_, wal @ Some(_), _], [_, opened, _]) if wal == opened => Found::OtherWithOldWal,
             _ => Found::Other,
@@ -61,11 +61,12 @@ impl Files {
     }
 }
 
-/// A file that cannot be looked at is as good as none.
-fn inode(path: &Path) -> Option<Inode> {
-    let look = || -> io::Result<Inode> {
-        let file = path.metadata()?;
-        Ok((file.dev(), file.ino()))
-    };
-    look().ok()
+/// A file that cannot be looked at is as good as none, and so is a database without its first page. (A WAL begins empty.)
+fn inodes([database, wal, index]: &[PathBuf; 3]) -> [Option<Inode>; 3] {
+    [inode(database, 1), inode(wal, 0), inode(index, 0)]
+}
+
+fn inode(path: &Path, bytes_min: u64) -> Option<Inode> {
+    let file = path.metadata().ok()?;
+    (file.len() >= bytes_min).then(|| (file.dev(), file.ino()))
 }

@@ -80,7 +80,7 @@ impl Writer {
 const CLOSED: &str = "the store is closed";
 /// What was committed went into a file that nobody finds any more.
 const GONE: &str = "sqlite: the file, or its WAL, was removed or replaced while it was being written";
-const REMOVED: &str = "the file was removed while it was open: put it back, or restart to begin a new one";
+const REMOVED: &str = "the file was removed or emptied while it was open: put it back, or restart to begin a new one";
 const REPLACED: &str = "the file was replaced while it was open, and the WAL beside it is of the one before: put that one \
                         back, or remove the files that end in -wal and -shm, before anything else opens it";
 
@@ -178,7 +178,10 @@ fn gather(queue: &mut mpsc::Receiver<Job>, group: &mut Vec<(Batch, oneshot::Send
 fn append(desk: &mut Desk, group: Vec<(Batch, oneshot::Sender<Results>)>) {
     let batches: Vec<&Batch> = group.iter().map(|(batch, _)| batch).collect();
     let results = desk.sheet().and_then(|sheet| sheet.append(&batches)).unwrap_or_else(|error| {
-        let reason = error.to_string();
+        let reason = match error {
+            StoreError::Unavailable { reason } => reason,
+            other => other.to_string(),
+        };
         batches.iter().map(|batch| unavailable(batch, &reason)).collect()
     });
     for ((_, reply), results) in group.into_iter().zip(results) {

@@ -222,7 +222,7 @@ async fn access_entries_of_an_older_file_are_found_and_stay_out_of_other_questio
     assert_eq!(found(Some(OWN_SOURCE)).await, ["older", "old", "new"]);
 }
 
-/// The path of each file of a store, and another folder's of the same name.
+/// Every file of a store.
 fn files(path: &Path) -> [std::path::PathBuf; 3] {
     [path.to_owned(), wal(path), path.with_extension("db-shm")]
 }
@@ -250,6 +250,19 @@ async fn a_file_that_is_removed_takes_nothing_more_until_it_is_back() {
     store.close().await;
     let found = stored(&migrated(&path).await).await;
     assert!(found.contains(&"e0001".to_owned()) && found.contains(&"e0003".to_owned()), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_emptied_takes_nothing_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trail.db");
+    let store = migrated(&path).await;
+    append(&store, 1).await.unwrap();
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(0).unwrap();
+    for _ in 0..2 {
+        append(&store, 2).await.unwrap_err();
+        assert!(store.ping().await.is_err());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
