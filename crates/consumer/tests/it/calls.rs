@@ -4,19 +4,30 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use afterimage_consumer::{Ask, Handle, Queue, QueueErrorKind, SqsQueue, SqsSettings};
+use afterimage_consumer::{
+    Ask, Attribute, AttributeValue, Delete, Handle, ItemError, Limits, Queue, QueueErrorKind, SqsQueue, SqsSettings,
+};
 use afterimage_json::Raw;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
+use crate::fakes::message;
+use crate::rig::Rig;
+
 const ASK: Ask = Ask { messages_max: 7, wait: Duration::from_secs(3), lease: Duration::from_secs(45) };
 
 /// A server that notes what it is asked.
-struct Server {
+pub(crate) struct Server {
     url: String,
-    asked: Arc<Mutex<Vec<String>>>,
+    asked: Asked,
 }
+
+/// Action and body of each request.
+type Asked = Arc<Mutex<Vec<(String, String)>>>;
+
+/// Action, body, and the requests for this action so far, this one included: the answer, or none and a closed connection.
+type Answers = dyn Fn(&str, &str, usize) -> Option<String> + Send + Sync;
 
 impl Server {
     /// Hangs up on its first requests, `silent` of them, without an answer; the rest it answers with this.
@@ -25,20 +36,29 @@ impl Server {
     }
 
     async fn with_status(status: &'static str, silent: usize, answer: &'static str) -> Self {
+        Self::serving(status, Arc::new(move |_, _, nth| (nth > silent).then(|| answer.to_owned()))).await
+    }
+
+    pub(crate) async fn answering(
+        answers: impl Fn(&str, &str, usize) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        Self::serving("200 OK", Arc::new(answers)).await
+    }
+
+    async fn serving(status: &'static str, answers: Arc<Answers>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::<Mutex<Vec<String>>>::default();
+        let asked = Asked::default();
         let server = Self { url, asked: Arc::clone(&asked) };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let asked = Arc::clone(&asked);
-                tokio::spawn(serve(stream, status, silent, answer, asked));
+                tokio::spawn(serve(stream, status, Arc::clone(&answers), Arc::clone(&asked)));
             }
         });
         server
     }
 
-    fn queue(&self, name: &str) -> SqsQueue {
+    pub(crate) fn queue(&self, name: &str) -> SqsQueue {
         let config = crate::pair::config(&self.url);
         let settings = SqsSettings {
             queue_url: format!("{}/1/{name}", self.url),
@@ -53,27 +73,31 @@ impl Server {
     /// This member of each request, as JSON; none where a request lacks it.
     fn asked(&self, member: &str) -> Vec<Option<String>> {
         let asked = self.asked.lock().unwrap();
-        asked.iter().map(|body| Some(Raw::parse(body).unwrap().get(member)?.as_str().to_owned())).collect()
+        asked.iter().map(|(_, body)| Some(Raw::parse(body).unwrap().get(member)?.as_str().to_owned())).collect()
+    }
+
+    /// The entries of each request for this batch action, as JSON.
+    pub(crate) fn entries(&self, action: &str) -> Vec<String> {
+        let asked = self.asked.lock().unwrap();
+        let bodies = asked.iter().filter(|(asked, _)| asked == action);
+        bodies.map(|(_, body)| Raw::parse(body).unwrap().get("Entries").unwrap().as_str().to_owned()).collect()
     }
 }
 
-async fn serve(
-    stream: TcpStream,
-    status: &str,
-    silent: usize,
-    answer: &str,
-    asked: Arc<Mutex<Vec<String>>>,
-) -> Option<()> {
+async fn serve(stream: TcpStream, status: &str, answers: Arc<Answers>, asked: Asked) -> Option<()> {
     let mut stream = BufReader::new(stream);
     loop {
-        let mut body_bytes = 0;
+        let (mut body_bytes, mut action) = (0, String::new());
         loop {
             let mut line = String::new();
             if stream.read_line(&mut line).await.ok()? == 0 {
                 return None;
             }
-            if let Some(length) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                body_bytes = length.trim().parse().ok()?;
+            let (name, value) = line.split_once(':').unwrap_or_default();
+            match name.to_ascii_lowercase().as_str() {
+                "content-length" => body_bytes = value.trim().parse().ok()?,
+                "x-amz-target" => action = value.trim().trim_start_matches("AmazonSQS.").to_owned(),
+                _ => {}
             }
             if line.trim().is_empty() {
                 break;
@@ -81,14 +105,13 @@ async fn serve(
         }
         let mut body = vec![0; body_bytes];
         stream.read_exact(&mut body).await.ok()?;
-        let count = {
+        let body = String::from_utf8(body).unwrap();
+        let nth = {
             let mut asked = asked.lock().unwrap();
-            asked.push(String::from_utf8(body).unwrap());
-            asked.len()
+            asked.push((action.clone(), body.clone()));
+            asked.iter().filter(|(earlier, _)| *earlier == action).count()
         };
-        if count <= silent {
-            return None;
-        }
+        let answer = answers(&action, &body, nth)?;
         let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length");
         stream.write_all(format!("{head}: {}\r\n\r\n{answer}", answer.len()).as_bytes()).await.ok()?;
     }
@@ -171,4 +194,61 @@ async fn a_message_is_read_as_the_queue_tells_it() {
     let message = &receipt.messages[0];
     assert_eq!(message.sent_at, "2026-01-09T09:20:05.123Z".parse().unwrap());
     assert_eq!((message.receive_count, message.group_id.as_deref()), (3, Some("g")));
+}
+
+#[tokio::test]
+async fn attributes_are_asked_for_and_read_whatever_their_types() {
+    let answer = r#"{"Messages":[{"MessageId":"m","ReceiptHandle":"r","Body":"b","MessageAttributes":{
+        "b":{"DataType":"Binary.gzip","BinaryValue":"AAEC"},"n":{"DataType":"Number.int","StringValue":"7"}}}]}"#;
+    let server = Server::start(0, answer).await;
+    let receipt = server.queue("q").receive(ASK, &CancellationToken::new()).await.unwrap();
+    let attribute = |name: &str, data_type: &str, value| Attribute {
+        name: name.to_owned(),
+        data_type: data_type.to_owned(),
+        value,
+    };
+    let expected = [
+        attribute("b", "Binary.gzip", AttributeValue::Bytes(vec![0, 1, 2])),
+        attribute("n", "Number.int", AttributeValue::Text("7".to_owned())),
+    ];
+    assert_eq!(receipt.messages[0].attributes, expected);
+    assert_eq!(server.asked("MessageAttributeNames"), some(&[r#"["All"]"#]));
+}
+
+/// The second of three failed, and of the third nothing is said.
+const PARTLY: &str =
+    r#"{"Successful":[{"Id":"0"}],"Failed":[{"Id":"1","Code":"ReceiptHandleIsInvalid","SenderFault":true}]}"#;
+
+fn partly() -> [Result<(), ItemError>; 3] {
+    let failed = |code: &str, is_final| Err(ItemError { code: code.to_owned(), is_final });
+    [Ok(()), failed("ReceiptHandleIsInvalid", true), failed("Unanswered", false)]
+}
+
+#[tokio::test]
+async fn a_batch_of_leases_names_each_handle_and_is_answered_for_each() {
+    let server = Server::start(0, PARTLY).await;
+    let handles = ["a", "b", "c"].map(|receipt| Handle { message_id: "m".into(), receipt: receipt.into() });
+    assert_eq!(server.queue("q").change_visibility(&handles, 9).await.unwrap(), partly());
+    let entry = |(id, receipt)| format!(r#"{{"Id":"{id}","ReceiptHandle":"{receipt}","VisibilityTimeout":9}}"#);
+    let entries = [(0, "a"), (1, "b"), (2, "c")].map(entry).join(",");
+    assert_eq!(server.entries("ChangeMessageVisibilityBatch"), [format!("[{entries}]")]);
+}
+
+/// Orders to delete three messages, with the proof that they may go.
+fn deletes() -> Vec<Delete> {
+    let mut rig = Rig::new(Limits::default());
+    rig.receive_next((0..3).map(|n| message(&format!("m{n}"), &format!("e{n}"), 1)).collect());
+    rig.store();
+    rig.deletes().into_iter().flat_map(|(_, deletes)| deletes).collect()
+}
+
+#[tokio::test]
+async fn a_batch_of_deletes_names_each_handle_and_is_answered_for_each() {
+    let server = Server::start(0, PARTLY).await;
+    let deletes = deletes();
+    assert_eq!(server.queue("q").delete(&deletes).await.unwrap(), partly());
+    let entry =
+        |(id, delete): (usize, &Delete)| format!(r#"{{"Id":"{id}","ReceiptHandle":"{}"}}"#, delete.handle().receipt);
+    let entries = deletes.iter().enumerate().map(entry).collect::<Vec<_>>().join(",");
+    assert_eq!(server.entries("DeleteMessageBatch"), [format!("[{entries}]")]);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use afterimage_consumer::dead_letter::DeadLetter;
 use afterimage_consumer::dead_letters::{Letter, Settled, settle};
@@ -12,7 +12,7 @@ use afterimage_consumer::{
 };
 use afterimage_diff::{DigestKey, RuleBlock, Rules};
 use afterimage_event::Settings;
-use afterimage_store::{Arrival, Ledger, Store};
+use afterimage_store::{AppendError, Arrival, Entry, Ledger, Store, StoreError};
 use async_trait::async_trait;
 use prometheus::Registry;
 use tokio::time::Instant;
@@ -252,12 +252,159 @@ async fn a_store_that_never_answers_is_an_outage_and_a_stop_gives_everything_bac
 async fn a_body_that_takes_most_of_the_lease_to_arrive_is_extended_in_time() {
     let queue = LongPolls::new(Faults::default());
     *queue.body_takes.lock().unwrap() = Duration::from_secs(40);
-    queue.queue.send("m", "e");
+    for n in 0..3 {
+        queue.queue.send(&format!("m{n}"), &format!("e{n}"));
+    }
     let limits = Limits { lease: Duration::from_secs(60), ..idle_limits() };
     let store = Arc::new(Slow(Duration::from_secs(25)));
     let books = start(limits, Arc::clone(&queue), store).end.await.unwrap().books;
-    assert_eq!((books.received, books.deleted, books.lease_lost), (1, 1, 0));
+    assert_eq!((books.received, books.deleted, books.lease_lost), (3, 3, 0));
     assert!(queue.queue.is_empty());
+}
+
+/// A store whose first append panics; it notes who stores, and when.
+#[derive(Default)]
+struct Fragile {
+    store: SimStore,
+    arrivals: Mutex<Vec<Arrival>>,
+}
+
+#[async_trait]
+impl Store for Fragile {
+    fn kind(&self) -> &'static str {
+        "fragile"
+    }
+
+    async fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        self.store.migrate().await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.store.ping().await
+    }
+
+    async fn append(&self, entries: &[Arc<Entry>], arrival: &Arrival) -> Vec<Result<(), AppendError>> {
+        let is_first = {
+            let mut arrivals = self.arrivals.lock().unwrap();
+            arrivals.push(arrival.clone());
+            arrivals.len() == 1
+        };
+        assert!(!is_first, "a store with a defect");
+        self.store.append(entries, arrival).await
+    }
+
+    async fn close(&self) {}
+}
+
+fn wall_clock_micros() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as i64
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_panics_is_answered_and_made_again_and_says_who_stores_and_when() {
+    let queue = LongPolls::new(Faults::default());
+    for n in 0..20 {
+        queue.queue.send(&format!("m{n}"), &format!("e{n}"));
+    }
+    let store = Arc::new(Fragile::default());
+    let began = wall_clock_micros();
+    let limits = Limits { worker: "w-7".to_owned(), ..idle_limits() };
+    let end = start(limits, Arc::clone(&queue), Arc::clone(&store) as Arc<dyn Store>).end.await.unwrap();
+    assert_eq!((store.store.rows().len(), end.books.deleted, end.finish), (20, 20, Finish::Idle));
+    assert_eq!(end.books.received, 20, "not only when the leases had ended");
+    assert!(queue.queue.dead_letters().is_empty());
+    let arrivals = store.arrivals.lock().unwrap();
+    for arrival in arrivals.iter() {
+        assert_eq!(arrival.worker, "w-7");
+        assert!((began..=wall_clock_micros()).contains(&arrival.at.as_micros()), "{arrival:?}");
+    }
+}
+
+/// What its entries take is known only when a message is processed, and the whole of that room is taken by the first one.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_finds_no_room_to_be_processed_is_stored_later() {
+    let queue = LongPolls::new(Faults::default());
+    for n in 0..2 {
+        let words: Vec<String> = (0..5_000).map(|word| format!("e{n}-{word}")).collect();
+        queue.queue.send(&format!("m{n}"), &format!("{}\t{}", words.join(" "), "x".repeat(1_000_000)));
+    }
+    let store = Arc::new(SimStore::default());
+    let books = start(idle_limits(), Arc::clone(&queue), Arc::clone(&store) as Arc<dyn Store>).end.await.unwrap().books;
+    assert_eq!((store.rows().len(), books.decoded, books.deleted), (10_000, 10_000, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_is_not_ready_before_the_store_has_answered_and_does_not_wait_for_ever() {
+    let queue = LongPolls::new(Faults::default());
+    queue.queue.send("m", "e");
+    let run = start(Limits::default(), Arc::clone(&queue), Arc::new(Silent));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(run.health.ready().unwrap_err().to_string(), "store: has not answered yet");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(run.health.ready().unwrap_err().to_string().contains("no answer within 30 s"));
+    assert_eq!(queue.queue.calls(), 0, "nothing is received");
+    run.stop.cancel();
+    assert_eq!(run.end.await.unwrap().finish, Finish::Stopped);
+}
+
+/// A store that never says anything.
+struct Silent;
+
+#[async_trait]
+impl Store for Silent {
+    fn kind(&self) -> &'static str {
+        "silent"
+    }
+
+    async fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        std::future::pending().await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        std::future::pending().await
+    }
+
+    async fn append(&self, _: &[Arc<Entry>], _: &Arrival) -> Vec<Result<(), AppendError>> {
+        std::future::pending().await
+    }
+
+    async fn close(&self) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_arrives_while_the_worker_stops_is_given_back() {
+    let queue = LongPolls::new(Faults::default());
+    // Longer than a stop waits for answers before it gives up their waiting.
+    *queue.body_takes.lock().unwrap() = Duration::from_secs(3);
+    for n in 0..3 {
+        queue.queue.send(&format!("m{n}"), &format!("e{n}"));
+    }
+    let store = Arc::new(SimStore::default());
+    let run = start(Limits::default(), Arc::clone(&queue), Arc::clone(&store) as Arc<dyn Store>);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(queue.counts().await.unwrap().in_flight, 3, "the answer has begun to arrive");
+    run.stop.cancel();
+    let books = run.end.await.unwrap().books;
+    assert_eq!((books.received, books.released + books.deleted, books.in_flight), (3, 3, 0));
+    let counts = queue.counts().await.unwrap();
+    assert_eq!((counts.visible as usize + store.rows().len(), counts.in_flight), (3, 0));
+}
+
+#[tokio::test]
+async fn of_a_letter_that_is_rejected_again_the_rest_is_stored() {
+    let store = Arc::new(SimStore::default());
+    let ledger = Ledger::new(Arc::clone(&store) as Arc<dyn Store>);
+    let arrival = Arrival { worker: "w".to_owned(), at: "2026-01-01T00:00:00Z".parse().unwrap() };
+    let letter = |body: &str| Letter { message: fakes::message("m", body, 1), source_arn: None };
+    store.leave_unanswered(&["e4"]);
+    store.refuse("e5");
+    let settled = settle(&letter("e1 !e2 e3"), &Words, &ledger, &arrival).await;
+    assert!(matches!(&settled, Settled::Rejected(why) if why[0].event_index == Some(1)), "{settled:?}");
+    assert!(store.has("e1") && store.has("e3"));
+    let settled = settle(&letter("e4 e6"), &Words, &ledger, &arrival).await;
+    assert!(matches!(settled, Settled::Unavailable), "{settled:?}");
+    let settled = settle(&letter("=e7 e5"), &Words, &ledger, &arrival).await;
+    assert!(matches!(&settled, Settled::Rejected(why) if why[0].event_index == Some(1)), "{settled:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,6 +14,7 @@ mod fakes;
 mod fifo_load;
 mod gate;
 mod laws;
+mod letters;
 #[path = "../pair/mod.rs"]
 mod pair;
 mod rig;
