@@ -83,6 +83,26 @@ async fn only_entries_that_failed_are_sent_again() {
 }
 
 #[tokio::test]
+async fn what_is_refused_by_its_own_fault_is_named_and_not_sent_again() {
+    let (server, sqs) = start(|entries| {
+        let is_odd = |entry: &&Value| entry["MessageBody"].to_string().contains("odd");
+        let (odd, fine): (Vec<_>, Vec<_>) = entries.as_array().unwrap().iter().partition(is_odd);
+        let fail = |entry: &Value| json!({"Id": entry["Id"], "SenderFault": true, "Code": "InvalidMessageContents"});
+        let failed: Value = odd.into_iter().map(fail).collect();
+        (200, json!({"Successful": accepted(fine), "Failed": failed}))
+    })
+    .await;
+    let events = ["even0", "odd1", "even2"].map(|id| event("ann", id));
+    let failures = Publisher::to_queue(sqs, URL).publish_many(events).await.unwrap_err().failures;
+    assert_eq!(failures.iter().map(|failure| (failure.index, failure.event.id())).collect::<Vec<_>>(), [(1, "odd1")]);
+    assert!(
+        matches!(&failures[0].reason, Reason::Refused { code, .. } if code == "InvalidMessageContents"),
+        "{failures:?}"
+    );
+    assert_eq!(server.requests.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_request_without_an_answer_leaves_its_events_unknown() {
     let (_server, sqs) = start(|_| (500, json!({}))).await;
     let events = (0..11).map(|n| event("ann", &n.to_string()));
