@@ -178,6 +178,21 @@ async fn a_lock_held_by_another_process_is_waited_for_and_then_reported() {
 }
 
 #[tokio::test]
+async fn what_was_asked_before_a_close_is_done_and_nothing_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trail.db");
+    let store = migrated(&path).await;
+    // Everything waits for this lock, and is there when it goes.
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let unlock = async { other.execute_batch("ROLLBACK").unwrap() };
+    let (first, second, (), ()) = tokio::join!(biased; append(&store, 0), append(&store, 1), store.close(), unlock);
+    assert_eq!((first, second), (Ok(()), Ok(())));
+    assert!(matches!(append(&store, 2).await, Err(AppendError::Unavailable { .. })));
+    assert_eq!(stored(&migrated(&path).await).await, ["e0000", "e0001"]);
+}
+
+#[tokio::test]
 async fn a_file_that_is_something_else_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("trail.db");
