@@ -137,3 +137,26 @@ async fn what_no_majority_has_is_not_durable() {
     minority.end();
     append_at_last(&store, 2).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_an_insert_that_is_refused_whole_only_the_entry_at_fault_is_refused() {
+    let behind = behind(async |server| {
+        let refusing = Minority::start(server).await;
+        let address = refusing.address();
+        (refusing, address)
+    });
+    let Some((_database, refusing, store)) = behind.await else { return };
+    append_at_last(&store, 1).await;
+    refusing.refuse("r-000003");
+    let entries: Vec<_> = (2..6).map(|number| Arc::new(entry("r", number))).collect();
+    // On a busy machine some of it may have to be repeated.
+    let started = Instant::now();
+    let mut results = store.append(&entries, &arrival("w", "2026-01-10T00:00:00Z")).await;
+    while results.iter().any(|result| matches!(result, Err(AppendError::Unavailable { .. }))) {
+        assert!(started.elapsed() < Duration::from_secs(60), "{results:?}");
+        results = store.append(&entries, &arrival("w", "2026-01-10T00:00:00Z")).await;
+    }
+    assert!(matches!(&results[..], [Ok(()), Err(AppendError::Refused { .. }), Ok(()), Ok(())]), "{results:?}");
+    assert!(refusing.said() >= 2, "the insert of all of them, and that of one");
+    assert_eq!(numbers(&store).await.unwrap(), ["r-000001", "r-000002", "r-000004", "r-000005"]);
+}

@@ -313,6 +313,26 @@ async fn nothing_is_stored_of_a_table_that_cannot_be_announced() {
     assert_eq!(stored.count_documents(doc! {}).await.unwrap(), 2);
     tables.drop_index("mine").await.unwrap();
     assert_eq!(append(&store, &entries, "w", "2026-01-10T00:00:00Z").await, vec![Ok(()); 3]);
+    let announced: Vec<String> = store.tables("acme").await.unwrap().into_iter().map(|table| table.table).collect();
+    assert_eq!(announced, ["orders", "users"], "what failed is announced again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_database_refuses_is_laid_to_the_entry_that_it_refused() {
+    let Some(database) = TestDatabase::new() else { return };
+    let store = database.store().await;
+    // An index that takes one entry for each record.
+    let stored = database.behind().await.collection::<Document>("entries");
+    let unique = IndexOptions::builder().unique(true).name("mine".to_owned()).build();
+    stored.create_index(IndexModel::builder().keys(doc! { "record": 1 }).options(unique).build()).await.unwrap();
+    assert_eq!(append(&store, &[Arc::new(entry("r1", 0))], "w", "2026-01-10T00:00:00Z").await, [Ok(())]);
+    let entries: Vec<_> = (0..4).map(|n| Arc::new(entry(&format!("r{n}"), n))).collect();
+    let outcomes = append(&store, &entries, "w", "2026-01-10T00:00:00Z").await;
+    assert!(matches!(&outcomes[..], [Ok(()), Err(AppendError::Unavailable { .. }), Ok(()), Ok(())]), "{outcomes:?}");
+    for (n, found) in [1, 0, 1, 1].into_iter().enumerate() {
+        let id = doc! { "id": &entries[n].identity.event_id };
+        assert_eq!(stored.count_documents(id).await.unwrap(), found, "{n}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

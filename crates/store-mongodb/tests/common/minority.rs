@@ -1,5 +1,5 @@
-//! A proxy before one server that says of inserts, while it is told to, that no majority has them: the answer of a primary whose
-//! secondaries are gone.
+//! A proxy before one server that answers inserts otherwise than it did: that no majority has them, as a primary whose
+//! secondaries are gone, or that one of them is too large.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -21,6 +21,7 @@ const BODY: usize = HEADER_BYTES + 5;
 struct State {
     is_on: AtomicBool,
     said: AtomicUsize,
+    refused: Mutex<Option<String>>,
 }
 
 pub(crate) struct Minority {
@@ -55,6 +56,11 @@ impl Minority {
         self.state.is_on.store(false, Ordering::SeqCst);
     }
 
+    /// From now on, refuses each insert whole that holds this text, as one that is too large.
+    pub(crate) fn refuse(&self, text: &str) {
+        *self.state.refused.lock().unwrap() = Some(text.to_owned());
+    }
+
     /// How many inserts were answered so.
     pub(crate) fn said(&self) -> usize {
         self.state.said.load(Ordering::SeqCst)
@@ -65,11 +71,20 @@ async fn connect(client: TcpStream, server: String, state: Arc<State>) {
     let Ok(server) = TcpStream::connect(server).await else { return };
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
-    let inserts = Mutex::new(HashSet::new());
+    let (inserts, refused) = (Mutex::new(HashSet::new()), Mutex::new(HashSet::new()));
     let requests = async {
         while let Some(message) = next(&mut from_client).await {
             if command(&message).is_some_and(|command| command.keys().next().is_some_and(|name| name == "insert")) {
                 inserts.lock().unwrap().insert(number(&message, 4));
+                if state.refuses(&message) {
+                    refused.lock().unwrap().insert(number(&message, 4));
+                    // The server is asked something that leaves nothing behind, for there must be an answer.
+                    let ping = doc! { "ping": 1, "$db": "admin" };
+                    if !send(&mut to_server, &with_command(&message, &ping)).await {
+                        break;
+                    }
+                    continue;
+                }
             }
             if !send(&mut to_server, &message).await {
                 break;
@@ -78,15 +93,17 @@ async fn connect(client: TcpStream, server: String, state: Arc<State>) {
     };
     let answers = async {
         while let Some(mut message) = next(&mut from_server).await {
+            if refused.lock().unwrap().remove(&number(&message, 8)) {
+                let error = doc! { "ok": 0.0, "code": 10334, "codeName": "BSONObjectTooLarge", "errmsg": "too large" };
+                message = with_command(&message, &error);
+                state.said.fetch_add(1, Ordering::SeqCst);
+            }
             let is_insert = inserts.lock().unwrap().remove(&number(&message, 8));
             if is_insert && state.is_on.load(Ordering::SeqCst) {
                 let mut answer = command(&message).unwrap();
                 let error = doc! { "code": 64, "codeName": "WriteConcernTimeout", "errmsg": "waiting for replication timed out" };
                 answer.insert("writeConcernError", error);
-                message.truncate(BODY);
-                message.extend(serialize_to_vec(&answer).unwrap());
-                let bytes = u32::try_from(message.len()).unwrap();
-                message[..4].copy_from_slice(&bytes.to_le_bytes());
+                message = with_command(&message, &answer);
                 state.said.fetch_add(1, Ordering::SeqCst);
             }
             if !send(&mut to_client, &message).await {
@@ -95,6 +112,22 @@ async fn connect(client: TcpStream, server: String, state: Arc<State>) {
         }
     };
     tokio::select! { () = requests => {}, () = answers => {} }
+}
+
+impl State {
+    fn refuses(&self, message: &[u8]) -> bool {
+        let refused = self.refused.lock().unwrap();
+        refused.as_ref().is_some_and(|text| message.windows(text.len()).any(|part| part == text.as_bytes()))
+    }
+}
+
+/// A message of the same number that says this instead.
+fn with_command(message: &[u8], command: &Document) -> Vec<u8> {
+    let mut other = message[..BODY].to_vec();
+    other.extend(serialize_to_vec(command).unwrap());
+    let bytes = u32::try_from(other.len()).unwrap();
+    other[..4].copy_from_slice(&bytes.to_le_bytes());
+    other
 }
 
 /// The next message, whole.
