@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use afterimage_store::{AppendError, Direction, Index, Lookup, RowRange, Store, StoreError};
 use afterimage_store_cassandra::{CassandraStore, Config};
 use common::Keyspace;
+use common::answers::{Answer, Answers};
 use common::entries::{arrival, entry, record};
 use common::proxy::Proxy;
 
@@ -145,5 +146,53 @@ async fn an_append_whose_answer_was_lost_may_be_repeated() {
     proxy.pass();
     append_at_last(&store, 2).await;
     assert_eq!(numbers(&store).await.unwrap(), ["r-000001", "r-000002"]);
+    keyspace.drop_it().await;
+}
+
+/// Of rows that travel together, one is refused or not answered: that is laid to its entry, and to no other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_servers_say_of_a_batch_is_laid_to_the_entry_at_fault() {
+    let Some(keyspace) = Keyspace::new() else { return };
+    keyspace.store().await.close().await;
+    let answers = Answers::start(&keyspace.nodes[0]).await;
+    let mut config = keyspace.config();
+    config.nodes = vec![answers.address()];
+    let store = CassandraStore::new(config).unwrap();
+    append_at_last(&store, 1).await;
+    let told = arrival("w", "2026-01-10T00:00:00Z");
+
+    answers.answer(Answer::TooLarge, "r-000003");
+    let entries: Vec<_> = (2..6).map(|number| Arc::new(entry("r", number))).collect();
+    let started = Instant::now();
+    let mut results = store.append(&entries, &told).await;
+    while results.iter().any(|result| matches!(result, Err(AppendError::Unavailable { .. }))) {
+        assert!(started.elapsed() < Duration::from_secs(60), "{results:?}");
+        results = store.append(&entries, &told).await;
+    }
+    assert!(matches!(&results[..], [Ok(()), Err(AppendError::Refused { .. }), Ok(()), Ok(())]), "{results:?}");
+
+    answers.answer(Answer::WriteTimeout, "r-000007");
+    let late = [Arc::new(entry("r", 7))];
+    for result in store.append(&late, &told).await {
+        assert!(matches!(result, Err(AppendError::Unavailable { .. })), "{result:?}");
+    }
+    answers.pass();
+    assert_eq!(numbers(&store).await.unwrap(), ["r-000001", "r-000002", "r-000004", "r-000005"]);
+
+    // Directory rows name a table and no event; these contents travel alone.
+    answers.answer_without(Answer::TooLarge, "other_table", "r-00000");
+    let unlisted = [8, 9].map(|number| {
+        let mut entry = entry("r", number);
+        "other_table".clone_into(&mut entry.record.table);
+        entry.content = format!("{{\"x\":\"{}\"}}", "x".repeat(4_000));
+        Arc::new(entry)
+    });
+    for result in store.append(&unlisted, &told).await {
+        assert!(result.is_err(), "nothing says where its rows are");
+    }
+    answers.pass();
+    assert_eq!(store.append(&unlisted, &told).await, [Ok(()), Ok(())]);
+    let tables = store.tables("acme").await.unwrap();
+    assert!(tables.iter().any(|table| table.table == "other_table"), "{tables:?}");
     keyspace.drop_it().await;
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 #![allow(clippy::unwrap_used, reason = "what helps a test may fail as a test does")]
 
+pub(crate) mod answers;
 #[path = "../../../store/tests/servers/entries.rs"]
 pub(crate) mod entries;
 #[path = "../../../store/tests/servers/proxy.rs"]
