@@ -175,3 +175,26 @@ async fn an_answer_that_has_begun_to_arrive_is_read_to_its_end_though_the_worker
     cancel.cancel();
     assert_eq!(receive.await.unwrap().unwrap().messages.len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_waits_for_room_is_read_though_the_worker_stops() {
+    let server = Server::start(100_000, Duration::ZERO).await;
+    let (queue, cancel) = (server.queue(), CancellationToken::new());
+    let mut held = Vec::new();
+    while queue.free_bytes() > 450_000 {
+        held.push(queue.receive(ASK, &CancellationToken::new()).await.unwrap());
+    }
+    let answered = server.answers();
+    let receive = {
+        let (queue, cancel) = (queue.clone(), cancel.clone());
+        tokio::spawn(async move { queue.receive(ASK, &cancel).await })
+    };
+    until("the head of the answer", || server.answers() == answered + 1).await;
+    // The head is on its way; give the client the time to see it.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    cancel.cancel();
+    // Whoever gives it up does so now.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    drop(held);
+    assert_eq!(receive.await.unwrap().unwrap().messages.len(), 1);
+}
