@@ -121,12 +121,18 @@ impl Parts<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::Content;
+    use crate::content::{ActorParts, Content};
 
     #[test]
     fn content_is_read_back_to_the_last_digit_and_written_alike_each_time() {
         let moment = |micros| Timestamp::from_micros(micros).unwrap();
-        let actor = Actor { id: Some("u\"1".into()), ..Actor::default() };
+        let actor = Actor {
+            kind: Some("user".into()),
+            id: Some("u\"1".into()),
+            name: Some("n".into()),
+            email: Some("e".into()),
+            on_behalf_of: Some("o".into()),
+        };
         let pointer = |text: &str| text.parse::<Pointer>().unwrap();
         let (unknown, redacted, approximate) = ([pointer("/a~1b")], [pointer("/t")], [pointer("/updatedAt")]);
         let parts = Parts {
@@ -149,7 +155,7 @@ mod tests {
             transaction: Some("tx"),
             actor: Some(&actor),
             context: Some(r#"{"ip":"::1","requestId":1e400,"migration":"m\u0000"}"#),
-            labels: Some("{}"),
+            labels: Some(r#"{"u\"1":"Ann"}"#),
             images: Images::Changes,
             changed: vec!["$a.b".into(), String::new()],
             changes: None,
@@ -170,12 +176,17 @@ mod tests {
         assert_eq!(read.order_key(), entry.order_key());
         assert_eq!(read.position, parts.position);
         assert_eq!((read.op, read.images), (Op::Delete, Images::Changes));
-        assert_eq!(read.actor.unwrap().id.as_deref(), Some("u\"1"));
+        let ActorParts { kind, id, name, email, on_behalf_of } = read.actor.unwrap();
+        assert_eq!(Actor { kind, id, name, email, on_behalf_of }, actor);
+        assert_eq!(read.context.unwrap().get(), parts.context.unwrap());
+        assert_eq!(read.labels.unwrap().get(), parts.labels.unwrap());
+        assert_eq!((read.rules.as_str(), read.transaction.as_deref()), (parts.rules, parts.transaction));
         assert_eq!(read.before.unwrap().get(), parts.before.unwrap());
         assert_eq!(read.after.unwrap().get(), "null");
         assert!(read.changes.is_none());
         assert_eq!(read.changed, parts.changed);
         assert_eq!((read.unknown, read.redacted), (vec!["/a~1b".to_owned()], vec!["/t".to_owned()]));
+        assert_eq!(read.approximate, ["/updatedAt"]);
         assert_eq!((read.before_digest, read.after_digest), (parts.before_digest, None));
         assert_eq!(read.expires_at, parts.expires_at);
         assert!(entry.content.starts_with(r#"{"v":1,"rules":"0123456789abcdef","id":"e\n1","#));
