@@ -236,7 +236,7 @@ pub enum Note {
     },
     /// Items of a batch call failed and are tried again.
     Retried {
-        /// `delete`, `extend`, `release` or `dead_letter`.
+        /// `delete`, `extend` or `dead_letter`.
         operation: &'static str,
         /// The queue's code.
         code: String,

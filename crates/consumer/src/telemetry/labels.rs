@@ -39,7 +39,7 @@ pub(super) const CODES: [&str; 20] = [
 ];
 
 /// Operations of which single items are tried again.
-pub(super) const RETRIED: [&str; 4] = ["delete", "extend", "release", "dead_letter"];
+pub(super) const RETRIED: [&str; 3] = ["delete", "extend", "dead_letter"];
 
 /// Why a message cannot be stored, beside what decoding finds.
 pub(super) const LATER_REASONS: [&str; 3] = ["bad_image", "internal_error", "store_refused"];
