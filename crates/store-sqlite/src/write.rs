@@ -199,6 +199,13 @@ mod tests {
         connection.query_row("SELECT count(*) FROM entry", [], |row| row.get(0)).unwrap()
     }
 
+    /// Those that a question about their table finds.
+    fn found(connection: &Connection) -> i64 {
+        let joined = "SELECT count(*) FROM entry_by_table AS row
+             JOIN record_table ON record_table.id = row.record_table JOIN scope ON scope.id = record_table.scope";
+        connection.query_row(joined, [], |row| row.get(0)).unwrap()
+    }
+
     #[test]
     fn a_full_disk_is_no_fault_of_the_entries_and_leaves_nothing_half_stored() {
         let mut connection = Connection::open_in_memory().unwrap();
@@ -219,7 +226,28 @@ mod tests {
         connection.pragma_update(None, "max_page_count", pages + 1_000).unwrap();
         let results = write(&mut connection, &mut dictionary, &[&first, &second]);
         assert!(results.iter().flatten().all(Result::is_ok), "{results:?}");
-        assert_eq!(stored(&connection), 100);
+        assert_eq!((stored(&connection), found(&connection)), (100, 100));
+    }
+
+    #[test]
+    fn a_commit_that_fails_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trail.db");
+        let mut connection = Connection::open(&path).unwrap();
+        connection.busy_timeout(std::time::Duration::ZERO).unwrap();
+        schema::migrate(&mut connection).unwrap();
+        // Without a WAL a reader holds up nothing but the commit.
+        let reader = Connection::open(&path).unwrap();
+        reader.execute_batch("BEGIN; SELECT next_id FROM journal;").unwrap();
+        let mut dictionary = Dictionary::default();
+        for result in write(&mut connection, &mut dictionary, &[&batch(0..3)]).iter().flatten() {
+            assert!(matches!(result, Err(AppendError::Unavailable { .. })), "{result:?}");
+        }
+        reader.execute_batch("COMMIT").unwrap();
+        assert_eq!(stored(&connection), 0);
+        let results = write(&mut connection, &mut dictionary, &[&batch(0..3)]);
+        assert!(results.iter().flatten().all(Result::is_ok), "{results:?}");
+        assert_eq!((stored(&connection), found(&connection)), (3, 3));
     }
 
     #[test]
