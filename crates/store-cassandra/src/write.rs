@@ -238,3 +238,20 @@ impl Request<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_outweighs_what_may_pass_whichever_was_told_first() {
+        let late = Failure::Connection("late".to_owned());
+        let refused = Failure::Refused("too large".to_owned());
+        for told in [[&late, &refused], [&refused, &late]] {
+            let mut failures = Failures(vec![None, None]);
+            told.into_iter().for_each(|failure| failures.fail(1, failure));
+            let results = failures.into_results();
+            assert!(matches!(&results[..], [Ok(()), Err(AppendError::Refused { .. })]), "{results:?}");
+        }
+    }
+}
