@@ -198,3 +198,21 @@ pub(crate) async fn within<T>(
         Err(_) => Err(Failure::late().into_store()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whatever_the_uri_leaves_open_a_majority_has_what_is_stored_and_what_is_read() {
+        let uri = "mongodb://127.0.0.1/?readPreference=nearest&readConcernLevel=local";
+        let connection = Connection::new(Config::new(uri, "trail"));
+        let options = connection.options(ClientOptions::parse(uri).await.unwrap());
+        let write = options.write_concern.unwrap();
+        assert_eq!((write.w, write.journal), (Some(Acknowledgment::Majority), Some(true)));
+        assert_eq!(write.w_timeout, Some(connection.config().request_timeout));
+        assert_eq!(options.read_concern, Some(ReadConcern::majority()));
+        let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
+        assert_eq!(options.selection_criteria, Some(primary));
+    }
+}
