@@ -85,3 +85,19 @@ impl Health {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_does_not_turn_is_stuck_unless_it_has_ended() {
+        let health = Health::default();
+        assert!(health.live().is_ok());
+        let long_ago = Instant::now().checked_sub(STUCK_AFTER + TURN_MAX);
+        health.inner().turned_at = long_ago.expect("the machine has run for longer");
+        assert!(health.live().is_err());
+        health.ended();
+        assert!(health.live().is_ok());
+    }
+}

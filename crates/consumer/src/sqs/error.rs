@@ -165,6 +165,12 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_does_not_come_may_come_later() {
+        let error = explain(&SdkError::<ReceiveMessageError>::timeout_error("late"));
+        assert_eq!((error.kind, error.code.as_str()), (QueueErrorKind::Unavailable, "Timeout"));
+    }
+
+    #[test]
     fn throttling_and_missing_permission_are_tried_again_though_the_sender_is_blamed() {
         for code in ["RequestThrottled", "AccessDenied"] {
             assert!(!item_error(&entry(code, true)).is_final, "{code}");

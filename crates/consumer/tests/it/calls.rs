@@ -59,10 +59,16 @@ impl Server {
     }
 
     pub(crate) fn queue(&self, name: &str) -> SqsQueue {
+        self.queue_with_letters(name, None)
+    }
+
+    /// A queue, and the name of the one for its dead letters.
+    fn queue_with_letters(&self, name: &str, letters: Option<&str>) -> SqsQueue {
         let config = crate::pair::config(&self.url);
+        let url_of = |name: &str| format!("{}/1/{name}", self.url);
         let settings = SqsSettings {
-            queue_url: format!("{}/1/{name}", self.url),
-            dlq_url: None,
+            queue_url: url_of(name),
+            dlq_url: letters.map(url_of),
             wait: Duration::from_secs(20),
             bytes_max: 1 << 20,
             connections_max: 4,
@@ -251,4 +257,22 @@ async fn a_batch_of_deletes_names_each_handle_and_is_answered_for_each() {
         |(id, delete): (usize, &Delete)| format!(r#"{{"Id":"{id}","ReceiptHandle":"{}"}}"#, delete.handle().receipt);
     let entries = deletes.iter().enumerate().map(entry).collect::<Vec<_>>().join(",");
     assert_eq!(server.entries("DeleteMessageBatch"), [format!("[{entries}]")]);
+}
+
+#[tokio::test]
+async fn a_letter_has_a_group_and_an_id_where_the_queue_for_letters_is_fifo_whatever_it_comes_from() {
+    let mut rig = Rig::new(Limits { has_dead_letter_queue: true, ..Limits::default() });
+    rig.receive_next(vec![message("m", "!e", 1)]);
+    let letters = rig.send_letters();
+    let server = Server::start(0, r#"{"Successful":[{"Id":"0","MessageId":"x","MD5OfMessageBody":"x"}],"Failed":[]}"#);
+    let server = server.await;
+    for name in ["letters.fifo", "letters"] {
+        let queue = server.queue_with_letters("q", Some(name));
+        assert_eq!(queue.send_dead_letters(&letters).await.unwrap(), [Ok(())]);
+    }
+    let sent = server.entries("SendMessageBatch");
+    let [fifo, standard] = &sent[..] else { panic!("{sent:?}") };
+    for part in [r#""MessageGroupId":""#, r#""MessageDeduplicationId":"m""#] {
+        assert!(fifo.contains(part) && !standard.contains(part), "{part} in {sent:?}");
+    }
 }

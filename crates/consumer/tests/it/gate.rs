@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use afterimage_consumer::{Ask, Queue, SqsQueue, SqsSettings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,9 +21,23 @@ struct Server {
     sent_bytes: Arc<AtomicUsize>,
 }
 
+/// How a server answers.
+#[derive(Clone, Copy)]
+struct Answer {
+    body_bytes: usize,
+    /// After the headers.
+    pause: Duration,
+    /// Does it say how long the body is? Where it does not, the body ends with the connection.
+    tells_length: bool,
+}
+
 impl Server {
     /// After the headers it pauses.
     async fn start(body_bytes: usize, pause: Duration) -> Self {
+        Self::answering(Answer { body_bytes, pause, tells_length: true }).await
+    }
+
+    async fn answering(answer: Answer) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (answers, sent_bytes) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -31,7 +45,7 @@ impl Server {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (answers, sent_bytes) = (Arc::clone(&answers), Arc::clone(&sent_bytes));
-                tokio::spawn(async move { serve(stream, body_bytes, pause, &answers, &sent_bytes).await });
+                tokio::spawn(async move { serve(stream, answer, &answers, &sent_bytes).await });
             }
         });
         server
@@ -54,7 +68,7 @@ impl Server {
     }
 }
 
-async fn serve(mut stream: TcpStream, body_bytes: usize, pause: Duration, answers: &AtomicUsize, sent: &AtomicUsize) {
+async fn serve(mut stream: TcpStream, answer: Answer, answers: &AtomicUsize, sent: &AtomicUsize) {
     let mut request = vec![0; 16 << 10];
     loop {
         let mut held = 0;
@@ -70,22 +84,24 @@ async fn serve(mut stream: TcpStream, body_bytes: usize, pause: Duration, answer
         }
         let body = format!(
             r#"{{"Messages":[{{"MessageId":"m","ReceiptHandle":"r","Body":"{}","Attributes":{{"SentTimestamp":"1000"}}}}]}}"#,
-            "x".repeat(body_bytes)
+            "x".repeat(answer.body_bytes)
         );
-        let head = format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
+        let end =
+            if answer.tells_length { format!("content-length: {}", body.len()) } else { "connection: close".into() };
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\n{end}\r\n\r\n");
         if stream.write_all(head.as_bytes()).await.is_err() {
             return;
         }
         answers.fetch_add(1, Ordering::Relaxed);
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(answer.pause).await;
         for chunk in body.as_bytes().chunks(16 << 10) {
             if stream.write_all(chunk).await.is_err() {
                 return;
             }
             sent.fetch_add(chunk.len(), Ordering::Relaxed);
+        }
+        if !answer.tells_length {
+            return;
         }
     }
 }
@@ -151,6 +167,22 @@ async fn a_body_without_room_is_not_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_of_untold_length_waits_for_the_room_that_the_largest_takes() {
+    let server = Server::answering(Answer { body_bytes: 10_000, pause: Duration::ZERO, tells_length: false }).await;
+    let queue = server.queue();
+    let first = queue.receive(ASK, &CancellationToken::new()).await.unwrap();
+    let waiting = {
+        let queue = queue.clone();
+        tokio::spawn(async move { queue.receive(ASK, &CancellationToken::new()).await })
+    };
+    until("the second answer", || server.answers() == 2).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!waiting.is_finished(), "it was read beside another, and might have been the largest");
+    drop(first);
+    assert_eq!(waiting.await.unwrap().unwrap().messages.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_permit_ends_with_its_message() {
     let server = Server::start(1 << 20, Duration::ZERO).await;
     let queue = server.queue();
@@ -192,9 +224,12 @@ async fn an_answer_that_waits_for_room_is_read_though_the_worker_stops() {
     until("the head of the answer", || server.answers() == answered + 1).await;
     // The head is on its way; give the client the time to see it.
     tokio::time::sleep(Duration::from_millis(500)).await;
+    let cancelled_at = Instant::now();
     cancel.cancel();
     // Whoever gives it up does so now.
     tokio::time::sleep(Duration::from_millis(500)).await;
     drop(held);
-    assert_eq!(receive.await.unwrap().unwrap().messages.len(), 1);
+    let receipt = receive.await.unwrap().unwrap();
+    assert_eq!(receipt.messages.len(), 1);
+    assert!(receipt.answered_at < cancelled_at, "the leases run from the head of the answer, not from its end");
 }
