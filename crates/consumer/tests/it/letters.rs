@@ -28,15 +28,15 @@ async fn a_letter_is_held_again_and_again_until_the_look_ends_though_a_call_fail
     let is_released = AtomicBool::new(false);
     let server = Server::answering(move |action, body, nth| {
         // The first call to give back fails, as the first to extend does.
-        Some(match action {
+        let answer = match action {
             "ReceiveMessage" if nth == 1 => LETTER,
             "ReceiveMessage" => "{}",
             "GetQueueAttributes" => NOTHING,
             _ if body.contains(r#""VisibilityTimeout":0"#) && !is_released.swap(true, Ordering::Relaxed) => FAILED,
             "ChangeMessageVisibilityBatch" if nth == 1 => FAILED,
             _ => DONE,
-        })
-        .map(str::to_owned)
+        };
+        Some(answer.to_owned())
     })
     .await;
     let changes = "ChangeMessageVisibilityBatch";
