@@ -17,7 +17,7 @@ use crate::trace::Traced;
 pub type Time = Duration;
 
 /// One thing asked for; its answer names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(pub(super) u64);
 
 impl CallId {

@@ -246,7 +246,7 @@ impl Core {
         let store = match &self.store {
             StoreState::Down { reason: None, .. } => None,
             StoreState::Down { reason: Some(reason), .. } => Some(Err(reason.clone())),
-            StoreState::Trial { .. } | StoreState::Up => Some(Ok(())),
+            StoreState::Trial { .. } | StoreState::Up { .. } => Some(Ok(())),
         };
         let queue = match (&self.queue_reason, &self.delete_reason) {
             (Some(Some(reason)), _) | (_, Some(reason)) => Some(Err(reason.clone())),

@@ -138,7 +138,7 @@ impl Core {
         if !self.may_poll() || now < self.polls.resume_at {
             return;
         }
-        let target = if matches!(self.store, StoreState::Up) { self.polls.target } else { 1 };
+        let target = if matches!(self.store, StoreState::Up { .. }) { self.polls.target } else { 1 };
         while self.polls.out < target && self.has_room_for_a_receive() {
             self.polls.out += 1;
             let wait = match self.limits.exit_when_idle {

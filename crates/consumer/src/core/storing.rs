@@ -1,6 +1,6 @@
 //! How entries are grouped for the store, and what happens while it does not answer.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use afterimage_store::{AppendError, Durable, StoreError};
@@ -20,8 +20,9 @@ pub(super) enum StoreState {
     Down { failures: u32, since: Time, probe_at: Time, probe: Option<CallId>, reason: Option<String> },
     /// It answered a ping; whether it stores is shown by one group of entries.
     Trial { failures: u32, since: Time },
-    /// It stores.
-    Up,
+    /// It stores. So many groups may be on their way at once; so many were answered since there may be one more. After an
+    /// outage that begins with one: all at once, from all that waits in a fleet, could topple the store again and again.
+    Up { groups_max: usize, answered: usize },
 }
 
 /// The entries that wait for a group.
@@ -31,7 +32,9 @@ pub(super) struct Grouping {
     entries: usize,
     bytes: usize,
     /// Groups being stored.
-    out: usize,
+    out: BTreeSet<CallId>,
+    /// The first call that could be made since the store answered again. What was on its way before tells nothing of it.
+    fresh: CallId,
 }
 
 impl Grouping {
@@ -59,7 +62,7 @@ impl Core {
             StoreState::Down { probe: None, probe_at, .. } if now >= probe_at => self.probe(actions),
             StoreState::Down { .. } => {}
             StoreState::Trial { .. } => self.form_groups(now, 1, actions),
-            StoreState::Up => self.form_groups(now, self.limits.groups_max, actions),
+            StoreState::Up { groups_max, .. } => self.form_groups(now, groups_max, actions),
         }
     }
 
@@ -103,10 +106,17 @@ impl Core {
     }
 
     fn form_groups(&mut self, now: Time, groups_max: usize, actions: &mut Vec<Action>) {
-        while self.grouping.out < groups_max && self.group_closes_at().is_some_and(|at| now >= at) {
+        while self.has_room(groups_max) && self.group_closes_at().is_some_and(|at| now >= at) {
             let Some((call, tokens)) = self.take_group(usize::MAX) else { return };
             actions.push(self.begin_group(call, tokens));
         }
+    }
+
+    /// May one more group be sent, when there may be so many? What is still on its way from before an outage does not count:
+    /// it may be without an answer for longer than the store was away.
+    fn has_room(&self, groups_max: usize) -> bool {
+        let Grouping { out, fresh, .. } = &self.grouping;
+        out.len() < self.limits.groups_max && out.range(fresh..).count() < groups_max
     }
 
     /// When the open group closes: now, when it is full or the worker stops; else when its first entry waited enough.
@@ -121,9 +131,8 @@ impl Core {
         match self.store {
             StoreState::Down { probe: None, probe_at, .. } => Some(probe_at),
             StoreState::Down { .. } => None,
-            StoreState::Trial { .. } if self.grouping.out >= 1 => None,
-            StoreState::Up if self.grouping.out >= self.limits.groups_max => None,
-            StoreState::Trial { .. } | StoreState::Up => self.group_closes_at(),
+            StoreState::Trial { .. } => self.group_closes_at().filter(|_| self.has_room(1)),
+            StoreState::Up { groups_max, .. } => self.group_closes_at().filter(|_| self.has_room(groups_max)),
         }
     }
 
@@ -168,7 +177,7 @@ impl Core {
                 entries.extend(debt.owed().iter().map(|owed| std::sync::Arc::clone(&owed.entry)));
             }
         }
-        self.grouping.out += 1;
+        self.grouping.out.insert(call);
         self.books.groups += 1;
         self.calls.insert(call, Call::Store { parts });
         Action::Store { call, entries, traced }
@@ -183,7 +192,7 @@ impl Core {
         results: Vec<Result<Durable, AppendError>>,
         actions: &mut Vec<Action>,
     ) {
-        self.grouping.out -= 1;
+        self.grouping.out.remove(&call);
         let is_silent = results.iter().all(is_unknown);
         let silence =
             results.iter().find_map(|result| result.as_ref().err()).filter(|_| is_silent).map(ToString::to_string);
@@ -266,9 +275,10 @@ impl Core {
         // A ping is the only probe while it is on its way: nothing else changes what is known of the store.
         let StoreState::Down { failures, since, .. } = self.store else { return };
         match result {
-            Ok(()) if failures == 0 => self.store = StoreState::Up,
+            Ok(()) if failures == 0 => self.store = StoreState::Up { groups_max: self.limits.groups_max, answered: 0 },
             Ok(()) => {
                 self.store = StoreState::Trial { failures, since };
+                self.grouping.fresh = self.next_call();
                 let pause = super::up_to(&mut self.rng, RESUME_SPREAD);
                 self.polls.restart(now + pause);
             }
@@ -278,11 +288,13 @@ impl Core {
 
     /// A whole group, or a ping, went unanswered.
     fn store_failed(&mut self, now: Time, call: CallId, why: String, actions: &mut Vec<Action>) {
+        let is_fresh = call >= self.grouping.fresh;
         let (failures, since) = match &self.store {
-            // Groups that were on their way when the outage began tell nothing new.
-            StoreState::Down { probe, .. } if *probe != Some(call) => return,
-            StoreState::Down { failures, since, .. } | StoreState::Trial { failures, since } => (*failures + 1, *since),
-            StoreState::Up => (1, now),
+            StoreState::Down { probe, failures, since, .. } if *probe == Some(call) => (*failures + 1, *since),
+            StoreState::Trial { failures, since } if is_fresh => (*failures + 1, *since),
+            StoreState::Up { .. } if is_fresh => (1, now),
+            // Groups that were on their way when an outage began tell nothing new, after its end neither.
+            _ => return,
         };
         if failures == 1 {
             actions.push(Action::Note(Note::StoreDown { reason: why.clone() }));
@@ -293,16 +305,25 @@ impl Core {
 
     /// A group was answered: the store works, when it is the one that tells.
     fn store_answered(&mut self, now: Time, call: CallId, actions: &mut Vec<Action>) {
-        let since = match &self.store {
+        let since = match &mut self.store {
             StoreState::Down { probe, .. } if *probe != Some(call) => return,
-            StoreState::Down { since, .. } | StoreState::Trial { since, .. } => *since,
-            StoreState::Up => return,
+            StoreState::Down { since, .. } => {
+                let since = *since;
+                let pause = super::up_to(&mut self.rng, RESUME_SPREAD);
+                self.polls.restart(now + pause);
+                self.grouping.fresh = self.next_call();
+                since
+            }
+            StoreState::Trial { since, .. } => *since,
+            StoreState::Up { groups_max, answered } => {
+                *answered += usize::from(call >= self.grouping.fresh && *groups_max < self.limits.groups_max);
+                if *answered >= *groups_max {
+                    (*groups_max, *answered) = (*groups_max + 1, 0);
+                }
+                return;
+            }
         };
-        if matches!(self.store, StoreState::Down { .. }) {
-            let pause = super::up_to(&mut self.rng, RESUME_SPREAD);
-            self.polls.restart(now + pause);
-        }
-        self.store = StoreState::Up;
+        self.store = StoreState::Up { groups_max: 1, answered: 0 };
         actions.push(Action::Note(Note::StoreUp { after: now.saturating_sub(since) }));
     }
 }

@@ -16,6 +16,9 @@ use crate::fakes::{Faults, SimQueue, SimStore, arrival, now_or_never};
 /// More turns than this without time passing are a busy loop.
 const TURNS_MAX: usize = 10_000;
 
+/// A group sent to the store.
+pub(crate) type Group = (CallId, Vec<Arc<Entry>>);
+
 pub(crate) struct Rig {
     pub(crate) core: Core,
     pub(crate) now: Duration,
@@ -123,7 +126,7 @@ impl Rig {
     }
 
     /// The groups sent to the store.
-    pub(crate) fn take_groups(&mut self) -> Vec<(CallId, Vec<Arc<Entry>>)> {
+    pub(crate) fn take_groups(&mut self) -> Vec<Group> {
         self.take(|action| match action {
             Action::Store { call, entries, .. } => Some((*call, entries.clone())),
             _ => None,
@@ -139,7 +142,7 @@ impl Rig {
         entries.flatten().map(|entry| entry.identity.event_id.clone()).collect()
     }
 
-    pub(crate) fn answer_groups(&mut self, groups: Vec<(CallId, Vec<Arc<Entry>>)>) {
+    pub(crate) fn answer_groups(&mut self, groups: Vec<Group>) {
         let arrival = StoreArrival { worker: "w".to_owned(), at: Timestamp::from_micros(0).unwrap() };
         for (call, entries) in groups {
             let results = now_or_never(self.ledger.append(&entries, &arrival));

@@ -1,12 +1,13 @@
 //! A store that does not answer.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use afterimage_consumer::{Action, CallId, Input, Limits, Message, Note, QueueKind};
 
 use super::{SECOND, limits, messages};
 use crate::fakes::message;
-use crate::rig::Rig;
+use crate::rig::{Group, Rig};
 
 #[test]
 fn nothing_is_received_before_the_store_has_answered_once() {
@@ -130,6 +131,62 @@ fn polling_starts_a_while_after_the_entry_that_shows_the_end_of_an_outage() {
     assert!(rig.receives().is_empty(), "others come back too");
     rig.pass(SECOND * 2);
     assert_eq!(rig.receives().len(), 1);
+}
+
+/// One message a group, four groups at once, and forty messages of which the first four are on their way.
+fn four_on_their_way() -> (Rig, Vec<Group>) {
+    let mut rig = Rig::new(Limits { group_entries_max: 1, groups_max: 4, ..limits() });
+    let mut waiting = messages(40).into_iter();
+    for _ in 0..4 {
+        rig.receive_next(waiting.by_ref().take(10).collect());
+        rig.pass(Duration::from_millis(5));
+    }
+    let groups = rig.take_groups();
+    assert_eq!(groups.len(), 4);
+    (rig, groups)
+}
+
+/// The store answers again, and shows it with the probe.
+fn come_back(rig: &mut Rig) {
+    rig.store.set_down(false);
+    rig.pass(SECOND);
+    assert_eq!(rig.answer_stores(), 1);
+    assert_eq!(rig.core.status().store, Some(Ok(())));
+}
+
+#[test]
+fn after_an_outage_one_group_goes_out_and_one_more_whenever_all_of_them_were_answered() {
+    let (mut rig, groups) = four_on_their_way();
+    rig.store.set_down(true);
+    rig.answer_groups(groups);
+    come_back(&mut rig);
+    let (mut sent, mut at_once) = (VecDeque::new(), Vec::new());
+    for _ in 0..12 {
+        rig.pass(Duration::from_millis(5));
+        sent.extend(rig.take_groups());
+        at_once.push(sent.len());
+        rig.answer_groups(sent.pop_front().into_iter().collect());
+    }
+    assert_eq!(at_once, [1, 2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 4]);
+}
+
+#[test]
+fn what_was_on_its_way_before_an_outage_neither_holds_up_what_follows_nor_begins_another() {
+    let (mut rig, mut old) = four_on_their_way();
+    rig.store.set_down(true);
+    rig.answer_groups(vec![old.remove(0)]);
+    come_back(&mut rig);
+    rig.pass(Duration::from_millis(5));
+    let fresh = rig.take_groups();
+    assert_eq!(fresh.len(), 1, "three have no answer yet");
+
+    let downs = |rig: &mut Rig| rig.notes().iter().filter(|note| matches!(note, Note::StoreDown { .. })).count();
+    assert_eq!(downs(&mut rig), 1);
+    rig.store.set_down(true);
+    rig.answer_groups(old);
+    assert_eq!((downs(&mut rig), rig.core.status().store), (0, Some(Ok(()))));
+    rig.answer_groups(fresh);
+    assert_eq!(downs(&mut rig), 1, "this one tells");
 }
 
 #[test]
