@@ -293,7 +293,9 @@ impl World<'_> {
         let slot = &self.slots[holder.worker];
         let Some(alive) = slot.alive.as_ref().filter(|_| slot.life == holder.life) else { return Ok(()) };
         let was_hindered = alive.trouble_until >= granted_at || self.queue_trouble_until >= granted_at;
-        if was_hindered || alive.stopping.is_some() || !alive.shadow.keeps(number, nth - 1) {
+        // It may be one that is to be given back as soon as a call for that is free: its lease does that as well.
+        let may_wait_to_leave = alive.releases_are_behind();
+        if was_hindered || may_wait_to_leave || alive.stopping.is_some() || !alive.shadow.keeps(number, nth - 1) {
             return Ok(());
         }
         let what = format!("is held by w{}, nothing kept it from extending the lease, and it ended", holder.worker);

@@ -268,6 +268,11 @@ impl Alive {
         Ok(())
     }
 
+    /// Are as many calls to give back on their way as may be? What else is to be given back waits for them.
+    pub(crate) fn releases_are_behind(&self) -> bool {
+        self.out[Kind::Release as usize] >= self.limits.calls_max
+    }
+
     /// A call leaves it.
     pub(crate) fn count_out(&mut self, now: Time, kind: Kind) -> Result<(), Violation> {
         self.out[kind as usize] += 1;
