@@ -168,8 +168,10 @@ impl Shadow {
                     let Some(owned) = self.owned.get_mut(&number) else { continue };
                     let is_newest = owned.nth == nth_of(handle);
                     match (asked, item) {
-                        // Given back, and delivered here again at once.
-                        (Request::Release { .. }, _) if !is_newest => owned.leaving = None,
+                        // Given back, and delivered here again at once: which may be on its way back by now, too.
+                        (Request::Release { .. }, _) if !is_newest => {
+                            owned.leaving.take_if(|leaving| leaving.nth != owned.nth);
+                        }
                         (Request::Release { .. }, Some(Ok(()))) => {
                             self.owned.remove(&number);
                         }

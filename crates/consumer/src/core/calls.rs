@@ -63,7 +63,7 @@ impl Core {
             Some(Call::Extend { parts, asked_at, until }) => {
                 self.extended(now, parts, asked_at, until, Err(error()), actions);
             }
-            Some(Call::Release { parts }) => self.released(now, parts, Err(error()), actions),
+            Some(Call::Release { parts }) => self.released(now, id, parts, Err(error()), actions),
             Some(Call::Letter { parts }) => self.dead_lettered(now, parts, Err(error()), actions),
             Some(Call::Count) => self.counted(now, Err(error()), actions),
             None => {}

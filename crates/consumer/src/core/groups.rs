@@ -197,7 +197,7 @@ impl Core {
             let Some(held) = self.held.get(&token) else { continue };
             gives |= held.receive_count <= GIVEN_BACK_RECEIVES_MAX || held.weight > WAITING_BYTES_MAX;
             let is_leaving = match held.step {
-                Step::Release => true,
+                Step::Release => self.is_leaving(token),
                 // On its way, behind none that is not durable: the answer tells what became of it.
                 Step::Delete | Step::Letter => matches!(held.state, State::Calling(_)),
                 Step::Process | Step::Store => false,

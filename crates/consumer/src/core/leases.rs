@@ -84,7 +84,7 @@ impl Core {
 
     /// Is it being given back? Not if it is an older delivery that is on its way back: the newer one is kept, and its lease
     /// must not end while that call is not answered.
-    fn is_leaving(&self, token: Token) -> bool {
+    pub(super) fn is_leaving(&self, token: Token) -> bool {
         let Some(held) = self.held.get(&token).filter(|held| held.step == Step::Release) else { return false };
         let sent = if let State::Calling(call) = held.state { self.calls.get(&call) } else { None };
         let Some(Call::Release { parts }) = sent else { return true };
@@ -165,6 +165,7 @@ impl Core {
     pub(super) fn released(
         &mut self,
         now: Time,
+        call: CallId,
         parts: Vec<(Token, Handle)>,
         result: Result<Vec<Result<(), ItemError>>, QueueError>,
         actions: &mut Vec<Action>,
@@ -175,10 +176,12 @@ impl Core {
             // Before anything else: the outcome of one message must not be taken for that of the next.
             let item = items.as_mut().map(|items| items.next().unwrap_or_else(|| Err(unanswered())));
             let Some(held) = self.held.get_mut(&token) else { continue };
-            // Given back, and delivered here again at once: its lease goes on.
+            // Given back, and delivered here again at once: its lease goes on, unless that is given back by now, too.
             if held.handle != handle {
-                self.resume_extensions(now, token);
-                self.advance(now, token, actions);
+                if held.state == State::Calling(call) {
+                    self.resume_extensions(now, token);
+                    self.advance(now, token, actions);
+                }
                 continue;
             }
             match item {

@@ -178,7 +178,7 @@ impl Core {
                 Some(Call::Extend { parts, asked_at, until }) => {
                     self.extended(now, parts, asked_at, until, result, actions);
                 }
-                Some(Call::Release { parts }) => self.released(now, parts, result, actions),
+                Some(Call::Release { parts }) => self.released(now, call, parts, result, actions),
                 _ => {}
             },
             Input::DeadLettered { call, result } => {

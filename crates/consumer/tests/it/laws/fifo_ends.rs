@@ -154,6 +154,27 @@ fn what_waits_to_be_given_back_is_not_kept_for_being_durable_when_one_ahead_of_i
 }
 
 #[test]
+fn what_came_again_while_giving_it_back_had_no_answer_is_given_back_with_one_ahead_of_it() {
+    let mut rig = Rig::new(limits());
+    rig.store.leave_unanswered(&["a0", "a1"]);
+    rig.receive_next(vec![of("a", 0, "a0"), of("a", 1, "a1"), of("b", 0, "b0")]);
+    rig.store();
+    let (unanswered, ids) = rig.releases().remove(0);
+    assert_eq!(ids, ["a1"]);
+    rig.receive_next(vec![received("a", 1, "a1", 2)]);
+    rig.pass(SECOND * 31);
+    end_lease(&mut rig, "a0");
+    let (again, ids) = rig.releases().remove(0);
+    assert_eq!(ids, ["a1"], "a0 comes again, and goes first");
+    rig.fail(unanswered);
+    rig.pass(SECOND * 5);
+    assert!(stores(&rig).concat().iter().all(|id| id != "a1"));
+    assert!(rig.releases().is_empty());
+    rig.answer(again, vec![Ok(())]);
+    assert_eq!(rig.core.books().released, 1);
+}
+
+#[test]
 fn what_is_stored_behind_a_lost_lease_comes_again_and_is_not_deleted() {
     let mut rig = Rig::new(limits());
     rig.receive_next(group("a", 0..3));
