@@ -24,6 +24,16 @@ async fn behind_a_proxy() -> Option<(TestDatabase, Proxy, Arc<MongoStore>)> {
     .await
 }
 
+/// The same behind a server that answers inserts otherwise than it did.
+async fn behind_a_minority() -> Option<(TestDatabase, Minority, Arc<MongoStore>)> {
+    behind(async |server| {
+        let minority = Minority::start(server).await;
+        let address = minority.address();
+        (minority, address)
+    })
+    .await
+}
+
 /// The same behind whatever `start` makes of the server's address, and the address that that has.
 async fn behind<P>(start: impl AsyncFnOnce(&str) -> (P, String)) -> Option<(TestDatabase, P, Arc<MongoStore>)> {
     let database = TestDatabase::new()?;
@@ -121,12 +131,7 @@ async fn an_append_whose_answer_was_lost_may_be_repeated() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_no_majority_has_is_not_durable() {
-    let behind = behind(async |server| {
-        let minority = Minority::start(server).await;
-        let address = minority.address();
-        (minority, address)
-    });
-    let Some((_database, minority, store)) = behind.await else { return };
+    let Some((_database, minority, store)) = behind_a_minority().await else { return };
     append_at_last(&store, 1).await;
     minority.begin();
     let entries: Vec<_> = (1..4).map(|number| Arc::new(entry("r", number))).collect();
@@ -140,12 +145,7 @@ async fn what_no_majority_has_is_not_durable() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_an_insert_that_is_refused_whole_only_the_entry_at_fault_is_refused() {
-    let behind = behind(async |server| {
-        let refusing = Minority::start(server).await;
-        let address = refusing.address();
-        (refusing, address)
-    });
-    let Some((_database, refusing, store)) = behind.await else { return };
+    let Some((_database, refusing, store)) = behind_a_minority().await else { return };
     append_at_last(&store, 1).await;
     refusing.refuse("r-000003");
     let entries: Vec<_> = (2..6).map(|number| Arc::new(entry("r", number))).collect();

@@ -61,8 +61,7 @@ impl Core {
         match self.store {
             StoreState::Down { probe: None, probe_at, .. } if now >= probe_at => self.probe(actions),
             StoreState::Down { .. } => {}
-            StoreState::Trial { .. } => self.form_groups(now, 1, actions),
-            StoreState::Up { groups_max, .. } => self.form_groups(now, groups_max, actions),
+            StoreState::Trial { .. } | StoreState::Up { .. } => self.form_groups(now, actions),
         }
     }
 
@@ -105,16 +104,21 @@ impl Core {
         self.held.get(&token).is_some_and(|held| held.tries > 0)
     }
 
-    fn form_groups(&mut self, now: Time, groups_max: usize, actions: &mut Vec<Action>) {
-        while self.has_room(groups_max) && self.group_closes_at().is_some_and(|at| now >= at) {
+    fn form_groups(&mut self, now: Time, actions: &mut Vec<Action>) {
+        while self.has_room() && self.group_closes_at().is_some_and(|at| now >= at) {
             let Some((call, tokens)) = self.take_group(usize::MAX) else { return };
             actions.push(self.begin_group(call, tokens));
         }
     }
 
-    /// May one more group be sent, when there may be so many? What is still on its way from before an outage does not count:
-    /// it may be without an answer for longer than the store was away.
-    fn has_room(&self, groups_max: usize) -> bool {
+    /// May one more group be sent? What is still on its way from before an outage does not count as one that may be: it may
+    /// be without an answer for longer than the store was away.
+    fn has_room(&self) -> bool {
+        let groups_max = match self.store {
+            StoreState::Down { .. } => 0,
+            StoreState::Trial { .. } => 1,
+            StoreState::Up { groups_max, .. } => groups_max,
+        };
         let Grouping { out, fresh, .. } = &self.grouping;
         out.len() < self.limits.groups_max && out.range(fresh..).count() < groups_max
     }
@@ -131,8 +135,7 @@ impl Core {
         match self.store {
             StoreState::Down { probe: None, probe_at, .. } => Some(probe_at),
             StoreState::Down { .. } => None,
-            StoreState::Trial { .. } => self.group_closes_at().filter(|_| self.has_room(1)),
-            StoreState::Up { groups_max, .. } => self.group_closes_at().filter(|_| self.has_room(groups_max)),
+            StoreState::Trial { .. } | StoreState::Up { .. } => self.group_closes_at().filter(|_| self.has_room()),
         }
     }
 

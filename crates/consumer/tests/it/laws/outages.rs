@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use afterimage_consumer::{Action, CallId, Input, Limits, Message, Note, QueueKind};
 
-use super::{SECOND, limits, messages};
+use super::{SECOND, in_an_outage, limits, messages};
 use crate::fakes::message;
 use crate::rig::{Group, Rig};
 
@@ -31,13 +31,8 @@ fn nothing_is_received_before_the_store_has_answered_once() {
 
 #[test]
 fn in_an_outage_polling_stops_and_one_entry_at_a_time_probes() {
-    let mut rig = Rig::new(limits());
-    rig.receive_next(messages(10));
-    rig.store.set_down(true);
-    rig.store();
-    for call in rig.receives() {
-        rig.receive(call, Vec::new());
-    }
+    let mut rig = in_an_outage(10);
+    rig.receive_nothing();
     let (before, mut pings) = (rig.store.appends(), 0);
     for _ in 0..600 {
         rig.pass(Duration::from_millis(100));
@@ -60,10 +55,7 @@ fn in_an_outage_polling_stops_and_one_entry_at_a_time_probes() {
 
 #[test]
 fn after_an_outage_the_work_goes_on_within_seconds() {
-    let mut rig = Rig::new(limits());
-    rig.receive_next(messages(10));
-    rig.store.set_down(true);
-    rig.store();
+    let mut rig = in_an_outage(10);
     rig.receives();
     for _ in 0..300 {
         rig.pass(SECOND);
@@ -115,19 +107,19 @@ fn a_fleet_does_not_come_back_all_at_once() {
     assert!(resumed.len() > 15, "{resumed:?}");
 }
 
-#[test]
-fn polling_starts_a_while_after_the_entry_that_shows_the_end_of_an_outage() {
-    let mut rig = Rig::new(limits());
-    rig.receive_next(messages(2));
-    rig.store.set_down(true);
-    rig.store();
-    for call in rig.receives() {
-        rig.receive(call, Vec::new());
-    }
+/// The store answers again, and shows it with the probe.
+fn come_back(rig: &mut Rig) {
     rig.store.set_down(false);
     rig.pass(SECOND);
     assert_eq!(rig.answer_stores(), 1);
     assert_eq!(rig.core.status().store, Some(Ok(())));
+}
+
+#[test]
+fn polling_starts_a_while_after_the_entry_that_shows_the_end_of_an_outage() {
+    let mut rig = in_an_outage(2);
+    rig.receive_nothing();
+    come_back(&mut rig);
     assert!(rig.receives().is_empty(), "others come back too");
     rig.pass(SECOND * 2);
     assert_eq!(rig.receives().len(), 1);
@@ -144,14 +136,6 @@ fn four_on_their_way() -> (Rig, Vec<Group>) {
     let groups = rig.take_groups();
     assert_eq!(groups.len(), 4);
     (rig, groups)
-}
-
-/// The store answers again, and shows it with the probe.
-fn come_back(rig: &mut Rig) {
-    rig.store.set_down(false);
-    rig.pass(SECOND);
-    assert_eq!(rig.answer_stores(), 1);
-    assert_eq!(rig.core.status().store, Some(Ok(())));
 }
 
 #[test]
@@ -191,10 +175,7 @@ fn what_was_on_its_way_before_an_outage_neither_holds_up_what_follows_nor_begins
 
 #[test]
 fn leases_are_kept_through_an_outage() {
-    let mut rig = Rig::new(limits());
-    rig.receive_next(messages(10));
-    rig.store.set_down(true);
-    rig.store();
+    let mut rig = in_an_outage(10);
     let mut extended = 0;
     for _ in 0..600 {
         rig.pass(SECOND);
@@ -313,9 +294,7 @@ fn one_message_that_is_never_answered_keeps_a_store_that_works_from_nobody() {
         rig.receive_next(vec![of(0)]);
         rig.store();
         assert!(rig.core.status().store.is_some_and(|status| status.is_err()), "it might be an outage");
-        for call in rig.receives() {
-            rig.receive(call, Vec::new());
-        }
+        rig.receive_nothing();
         let mut next = 1;
         for _ in 0..120 {
             rig.pass(SECOND);

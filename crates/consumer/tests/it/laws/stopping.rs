@@ -4,22 +4,16 @@ use std::sync::Arc;
 
 use afterimage_consumer::{Action, Arrival, Counts, Finish, Input, Limits};
 
-use super::{SECOND, limits, messages};
+use super::{SECOND, in_an_outage, limits, messages};
 use crate::fakes::message;
 use crate::rig::{Rig, item_error};
-
-fn drain_receives(rig: &mut Rig) {
-    for call in rig.receives() {
-        rig.receive(call, Vec::new());
-    }
-}
 
 #[test]
 fn a_stop_ends_polling_finishes_what_is_held_and_then_ends() {
     let mut rig = Rig::new(limits());
     rig.receive_next(messages(10));
     rig.tell(Input::Stop);
-    drain_receives(&mut rig);
+    rig.receive_nothing();
     assert_eq!(rig.finish(), None);
     rig.answer_stores();
     assert_eq!(rig.delete_all(), 10);
@@ -37,7 +31,7 @@ fn a_stop_gives_answers_on_their_way_a_moment_before_it_gives_up_the_waiting() {
     assert_eq!(cancels(&rig), 1);
     rig.pass(SECOND);
     assert_eq!(cancels(&rig), 1);
-    drain_receives(&mut rig);
+    rig.receive_nothing();
     assert_eq!(rig.finish(), Some(Finish::Stopped));
 }
 
@@ -45,7 +39,7 @@ fn a_stop_gives_answers_on_their_way_a_moment_before_it_gives_up_the_waiting() {
 fn a_stop_without_work_is_immediate() {
     let mut rig = Rig::new(limits());
     rig.tell(Input::Stop);
-    drain_receives(&mut rig);
+    rig.receive_nothing();
     assert_eq!(rig.finish(), Some(Finish::Stopped));
     assert_eq!(rig.core.next_deadline(), None);
 }
@@ -71,7 +65,7 @@ fn what_cannot_be_finished_in_time_is_given_back_within_the_grace_period() {
     let mut rig = Rig::new(Limits { grace: SECOND * 20, ..limits() });
     rig.receive_next(messages(10));
     rig.tell(Input::Stop);
-    drain_receives(&mut rig);
+    rig.receive_nothing();
     // The store never answers.
     rig.pass(SECOND * 16);
     let releases = rig.releases();
@@ -83,12 +77,9 @@ fn what_cannot_be_finished_in_time_is_given_back_within_the_grace_period() {
 
 #[test]
 fn a_stop_in_an_outage_gives_everything_back_at_once() {
-    let mut rig = Rig::new(limits());
-    rig.receive_next(messages(10));
-    rig.store.set_down(true);
-    rig.store();
+    let mut rig = in_an_outage(10);
     rig.tell(Input::Stop);
-    drain_receives(&mut rig);
+    rig.receive_nothing();
     let releases = rig.releases();
     assert_eq!(releases[0].1.len(), 10);
     rig.answer(releases[0].0, vec![Ok(()); 10]);
@@ -97,12 +88,9 @@ fn a_stop_in_an_outage_gives_everything_back_at_once() {
 
 #[test]
 fn giving_back_that_nobody_answers_keeps_no_worker_from_ending() {
-    let mut rig = Rig::new(limits());
-    rig.receive_next(messages(1));
-    rig.store.set_down(true);
-    rig.store();
+    let mut rig = in_an_outage(1);
     rig.tell(Input::Stop);
-    drain_receives(&mut rig);
+    rig.receive_nothing();
     let (call, _) = rig.releases().remove(0);
     rig.tell(Input::Lost { call });
     assert_eq!(rig.core.books().lease_lost, 1);
@@ -111,11 +99,8 @@ fn giving_back_that_nobody_answers_keeps_no_worker_from_ending() {
 
 #[test]
 fn what_arrives_while_everything_is_given_back_is_given_back_too() {
-    let mut rig = Rig::new(limits());
-    rig.receive_next(messages(1));
+    let mut rig = in_an_outage(1);
     let waiting = rig.receives()[0];
-    rig.store.set_down(true);
-    rig.store();
     rig.tell(Input::Stop);
     assert_eq!(rig.release_all(), ["m0"]);
     rig.receive(waiting, vec![message("m1", "e1", 1)]);
@@ -125,11 +110,8 @@ fn what_arrives_while_everything_is_given_back_is_given_back_too() {
 
 #[test]
 fn each_message_that_is_given_back_has_an_outcome_of_its_own() {
-    let mut rig = Rig::new(limits());
-    rig.receive_next(messages(2));
+    let mut rig = in_an_outage(2);
     let waiting = rig.receives()[0];
-    rig.store.set_down(true);
-    rig.store();
     rig.tell(Input::Stop);
     let first = rig.releases();
     assert_eq!(first[0].1, ["m0", "m1"]);
@@ -156,7 +138,7 @@ fn what_became_durable_while_it_was_to_be_given_back_is_deleted() {
     let mut rig = Rig::new(Limits { grace: SECOND * 20, calls_max: 1, ..limits() });
     rig.receive_next((0..20).map(|n| message(&format!("m{n}"), &format!("e{n}"), 1)).collect());
     rig.tell(Input::Stop);
-    drain_receives(&mut rig);
+    rig.receive_nothing();
     rig.pass(SECOND * 16);
     // One release is out, the rest waits for it; then the store answers after all.
     let out = rig.releases().remove(0).1;
@@ -185,7 +167,7 @@ fn a_second_stop_changes_nothing() {
     rig.receive_next(messages(1));
     rig.tell(Input::Stop);
     rig.tell(Input::Stop);
-    drain_receives(&mut rig);
+    rig.receive_nothing();
     rig.answer_stores();
     assert_eq!(rig.delete_all(), 1);
     assert_eq!(rig.finish(), Some(Finish::Stopped));
