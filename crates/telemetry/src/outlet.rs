@@ -6,10 +6,10 @@
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use prometheus::IntCounter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -33,7 +33,7 @@ enum Job {
 /// Where a log writes its lines. A line is one call of `write`.
 #[derive(Clone, Debug)]
 pub(crate) struct Outlet {
-    jobs: SyncSender<Job>,
+    jobs: Sender<Job>,
     untold: Arc<AtomicU64>,
 }
 
@@ -41,15 +41,23 @@ pub(crate) struct Outlet {
 #[derive(Debug)]
 #[must_use = "the last lines are lost without it"]
 pub struct Logs {
-    jobs: SyncSender<Job>,
+    jobs: Sender<Job>,
 }
 
 impl Drop for Logs {
     fn drop(&mut self) {
-        let (written, wait) = channel();
-        // A thread that is stuck with lines enough behind it writes none of them any more.
-        if self.jobs.try_send(Job::Flush(written)).is_ok() {
-            let _written_or_given_up = wait.recv_timeout(LAST_LINES_MAX);
+        self.written_within(LAST_LINES_MAX);
+    }
+}
+
+impl Logs {
+    /// Waits until every line before this call is written, or that long.
+    fn written_within(&self, patience: Duration) {
+        let until = Instant::now() + patience;
+        let (written, wait) = bounded(1);
+        // Behind as many lines as may wait there is no room for this either, until the thread has taken one.
+        if self.jobs.send_deadline(Job::Flush(written), until).is_ok() {
+            let _written_or_given_up = wait.recv_deadline(until);
         }
     }
 }
@@ -57,7 +65,7 @@ impl Drop for Logs {
 impl Outlet {
     /// Starts the thread that writes to `end`.
     pub(crate) fn start(end: impl Write + Send + 'static) -> io::Result<(Self, Logs)> {
-        let (jobs, queue) = sync_channel(LINES_MAX);
+        let (jobs, queue) = bounded(LINES_MAX);
         let untold = Arc::new(AtomicU64::new(0));
         let told = Arc::clone(&untold);
         std::thread::Builder::new().name("log".to_owned()).spawn(move || write(end, &queue, &told))?;
@@ -118,6 +126,9 @@ mod tests {
 
     use super::*;
 
+    /// Longer than any machine keeps a thread from running.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
     /// Takes a line only while the test holds no lock on it, and fails where it is told to.
     #[derive(Clone, Default)]
     struct Reader(Arc<Mutex<(Vec<u8>, bool)>>);
@@ -149,7 +160,7 @@ mod tests {
         let dropped = outlet.untold.load(Ordering::Relaxed);
         assert!((LINES_MAX as u64 - 1..=LINES_MAX as u64).contains(&dropped), "{dropped}");
         drop(stopped);
-        drop(logs);
+        logs.written_within(PATIENCE);
         let read = String::from_utf8(reader.0.lock().unwrap().0.clone()).unwrap();
         assert!(read.starts_with("0\n1\n2\n"), "the first lines were waiting");
         assert_eq!(read.lines().count() as u64, 2 * LINES_MAX as u64 - dropped);
@@ -161,12 +172,11 @@ mod tests {
         reader.0.lock().unwrap().1 = true;
         let (mut outlet, logs) = Outlet::start(reader.clone()).unwrap();
         outlet.write_all(b"lost\n").unwrap();
-        drop(logs);
+        logs.written_within(PATIENCE);
         assert_eq!(outlet.untold.load(Ordering::Relaxed), 1);
         reader.0.lock().unwrap().1 = false;
-        let logs = Logs { jobs: outlet.jobs.clone() };
         outlet.write_all(b"read\n").unwrap();
-        drop(logs);
+        logs.written_within(PATIENCE);
         assert_eq!(reader.0.lock().unwrap().0, b"read\n");
         assert_eq!(outlet.untold.load(Ordering::Relaxed), 0, "it was told");
     }
