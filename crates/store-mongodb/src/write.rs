@@ -181,6 +181,19 @@ impl Batch {
     }
 }
 
+/// As few batches as they fit into without changing their order.
+fn batches(documents: Vec<(usize, RawDocumentBuf)>) -> Vec<Batch> {
+    let mut batches: Vec<Batch> = Vec::new();
+    for (place, document) in documents {
+        if !batches.last().is_some_and(|last| last.has_room_for(&document)) {
+            batches.push(Batch::default());
+        }
+        let last = batches.len() - 1;
+        batches[last].push(place, document);
+    }
+    batches
+}
+
 /// What every insert of one append into a collection shares.
 struct Request<'a> {
     writer: &'a Writer,
@@ -192,15 +205,7 @@ struct Request<'a> {
 impl Request<'_> {
     /// Inserts these documents; what became of each, by its place.
     async fn send_all(&self, documents: Vec<(usize, RawDocumentBuf)>) -> Vec<(usize, Result<(), Failure>)> {
-        let mut batches: Vec<Batch> = Vec::new();
-        for (place, document) in documents {
-            if !batches.last().is_some_and(|last| last.has_room_for(&document)) {
-                batches.push(Batch::default());
-            }
-            let last = batches.len() - 1;
-            batches[last].push(place, document);
-        }
-        join_all(batches.into_iter().map(|batch| self.send(batch))).await.into_iter().flatten().collect()
+        join_all(batches(documents).into_iter().map(|batch| self.send(batch))).await.into_iter().flatten().collect()
     }
 
     /// Inserts a batch. What failed for a reason that may pass is sent once more, and what was refused as a whole one by
@@ -259,5 +264,32 @@ impl Request<'_> {
             }
         }
         outcomes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mongodb::bson::rawdoc;
+
+    use super::*;
+
+    /// The places in each batch, of documents with so many bytes of content.
+    fn places(contents_bytes: &[usize]) -> Vec<Vec<usize>> {
+        let documents = contents_bytes.iter().map(|bytes| rawdoc! { "content": "x".repeat(*bytes) }).enumerate();
+        batches(documents.collect()).into_iter().map(|batch| batch.places).collect()
+    }
+
+    #[test]
+    fn an_insert_has_so_many_bytes_at_most_and_one_larger_document_goes_alone() {
+        let third = BATCH_BYTES_MAX / 3 - 100;
+        assert_eq!(places(&[third, third, third, third]), [vec![0, 1, 2], vec![3]]);
+        assert_eq!(places(&[10, BATCH_BYTES_MAX + 1, 10, 10]), [vec![0], vec![1], vec![2, 3]]);
+    }
+
+    #[test]
+    fn an_insert_has_so_many_documents_at_most() {
+        let all = places(&[10; BATCH_DOCUMENTS_MAX + 1]);
+        assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), [BATCH_DOCUMENTS_MAX, 1]);
+        assert_eq!(places(&[]), [[0; 0]; 0]);
     }
 }

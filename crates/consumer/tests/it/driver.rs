@@ -1,17 +1,17 @@
 //! The driver, with a queue and a store in memory and a clock that jumps from timer to timer.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use afterimage_consumer::dead_letter::DeadLetter;
 use afterimage_consumer::dead_letters::{Letter, Settled, settle};
 use afterimage_consumer::{
-    Ask, Counts, Delete, End, Finish, Handle, Health, ItemError, Limits, LimitsError, Metrics, Pipeline, Processor,
-    Queue, QueueError, QueueKind, Receipt, Worker,
+    Ask, Counts, Delete, End, Finish, Handle, Health, ItemError, Limits, LimitsError, Message, Metrics, Pipeline,
+    Processed, Processor, Queue, QueueError, QueueKind, Receipt, Worker,
 };
 use afterimage_diff::{DigestKey, RuleBlock, Rules};
-use afterimage_event::Settings;
+use afterimage_event::{Settings, Timestamp};
 use afterimage_store::{AppendError, Arrival, Entry, Ledger, Store, StoreError};
 use async_trait::async_trait;
 use prometheus::Registry;
@@ -331,6 +331,45 @@ async fn a_message_that_finds_no_room_to_be_processed_is_stored_later() {
     let store = Arc::new(SimStore::default());
     let books = start(idle_limits(), Arc::clone(&queue), Arc::clone(&store) as Arc<dyn Store>).end.await.unwrap().books;
     assert_eq!((store.rows().len(), books.decoded, books.deleted), (10_000, 10_000, 2));
+}
+
+/// Adds up what entries take beyond what their messages are reckoned with.
+#[derive(Default)]
+struct Weighing {
+    messages: AtomicUsize,
+    excess_bytes: AtomicUsize,
+}
+
+impl Processor for Weighing {
+    fn process(&self, message: &Message, now: Timestamp) -> Processed {
+        let processed = Words.process(message, now);
+        let excess_bytes = processed.weight_bytes(message).saturating_sub(message.weight_bytes());
+        self.messages.fetch_add(1, Ordering::Relaxed);
+        self.excess_bytes.fetch_add(excess_bytes, Ordering::Relaxed);
+        processed
+    }
+}
+
+/// However many messages of many small events wait while the store does not answer.
+#[tokio::test(start_paused = true)]
+async fn entries_that_are_more_than_their_messages_are_made_as_far_as_there_is_room() {
+    const ROOM_BYTES: usize = 32 << 20;
+    let queue = LongPolls::new(Faults::default());
+    for n in 0..200 {
+        let words: Vec<String> = (0..1_000).map(|word| format!("e{n}-{word:060}")).collect();
+        queue.queue.send(&format!("m{n}"), &words.join(" "));
+    }
+    let weighing = Arc::new(Weighing::default());
+    let limits = Limits { exit_when_idle: None, ..idle_limits() };
+    let run = start_with(Arc::clone(&weighing) as _, limits, Arc::clone(&queue), Arc::new(Slow(Duration::MAX)));
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    assert_eq!(run.metric("afterimage_messages_in_flight", ""), 200.0);
+    let (messages, excess_bytes) =
+        (weighing.messages.load(Ordering::Relaxed), weighing.excess_bytes.load(Ordering::Relaxed));
+    assert!(excess_bytes <= ROOM_BYTES, "{messages} messages came to {excess_bytes} bytes more");
+    let one = excess_bytes / messages;
+    assert!(excess_bytes + 2 * one > ROOM_BYTES / 2, "most of the room is used: {messages} of {one} bytes");
+    assert!(200 * one > 2 * ROOM_BYTES, "there is not room for all: {one} bytes each");
 }
 
 #[tokio::test(start_paused = true)]
