@@ -10,7 +10,8 @@ use std::time::Duration;
 use afterimage_event::{Actor, Op};
 use afterimage_store::conformance::{Telling, moment};
 use afterimage_store::{
-    AppendError, Arrival, Direction, Filter, Index, Listing, Lookup, OWN_SOURCE, RowRange, Store, StoreError, Trail,
+    AppendError, Arrival, Direction, Entry, Filter, Index, Listing, Lookup, OWN_SOURCE, RowRange, Store, StoreError,
+    Trail,
 };
 use afterimage_store_sqlite::{Options, SCHEMA_VERSION, SqliteStore};
 
@@ -91,6 +92,19 @@ async fn appends_that_share_a_transaction_are_each_answered_for_their_own_entrie
     while let Some(append) = appends.join_next().await {
         append.unwrap();
     }
+}
+
+/// No worker makes such content: an event is a message of 1 MiB at most.
+#[tokio::test(flavor = "multi_thread")]
+async fn content_that_is_too_large_is_refused_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = migrated(&folder.path().join("trail.db")).await;
+    let large = Entry { content: "\0".repeat((256 << 20) + 1), ..Arc::unwrap_or_clone(telling(1).entry()) };
+    let entries = [telling(0).entry(), Arc::new(large), telling(2).entry()];
+    let results = store.append(&entries, &Arrival { worker: "w".into(), at: moment(2) }).await;
+    assert!(matches!(&results[..], [Ok(()), Err(AppendError::Refused { .. }), Ok(())]), "{results:?}");
+    assert_eq!(stored(&store).await, ["e0000", "e0002"]);
+    store.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
