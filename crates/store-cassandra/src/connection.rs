@@ -1,5 +1,6 @@
 //! The one session in use: opened when first needed, and anew when it has gone stale.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,6 +32,8 @@ pub(crate) struct Connection {
     started: Instant,
     /// Milliseconds since `started`, plus one, at which calls began to fail; 0 while they succeed.
     failing_since_ms: AtomicU64,
+    /// The warnings that the log has already: every new session finds the same.
+    warned: Mutex<HashSet<String>>,
 }
 
 impl Connection {
@@ -41,6 +44,7 @@ impl Connection {
             opening: tokio::sync::Mutex::default(),
             started: Instant::now(),
             failing_since_ms: AtomicU64::new(0),
+            warned: Mutex::default(),
         }
     }
 
@@ -133,9 +137,17 @@ impl Connection {
 
     /// The session's prepared statements, when the schema is as this release wants it.
     pub(crate) async fn statements<'live>(&self, live: &'live Live) -> Result<&'live Statements, StoreError> {
-        let outcome = live.statements(&self.config).await;
+        let outcome = live.statements(&self.config, |warning| self.warn(warning)).await;
         self.noticed(outcome.as_ref().err());
         outcome
+    }
+
+    fn warn(&self, warning: String) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if !warned.contains(&warning) {
+            tracing::warn!("{warning}");
+            warned.insert(warning);
+        }
     }
 
     /// Keeps what a failure says of the session.

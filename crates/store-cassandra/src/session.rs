@@ -58,11 +58,12 @@ impl Live {
     }
 
     /// The prepared statements. The schema is looked at first, so that what is wrong with it is said in plain words.
+    /// What should not be relied on goes to `warn`, once for each session.
     /// Takes `connect_timeout` at most: the driver has no limit of its own for preparing.
-    pub(crate) async fn statements(&self, config: &Config) -> Result<&Statements, StoreError> {
+    pub(crate) async fn statements(&self, config: &Config, warn: impl Fn(String)) -> Result<&Statements, StoreError> {
         let prepare = self.statements.get_or_try_init(|| async {
             crate::migrate::check(&self.session, config).await?;
-            cluster::warnings(&self.session, config).iter().for_each(|warning| tracing::warn!("{warning}"));
+            cluster::warnings(&self.session, config).into_iter().for_each(warn);
             Statements::prepare(&self.session, config).await.map_err(|error| Failure::from(&error).into_store())
         });
         bounded(config.connect_timeout, prepare).await
