@@ -23,12 +23,12 @@ test: ## Every test, on real servers (Cassandra, ElasticMQ, moto) and a MongoDB-
 test-quick: ## The tests that need no server; says which it skips
 	AFTERIMAGE_TEST_SKIP_SERVERS=1 $(CARGO) test --locked --workspace
 
-# The server that stands in for MongoDB keeps everything in memory.
+# The server that stands in for MongoDB keeps everything in memory, ElasticMQ what was in all its queues.
 faults: ## Real workers, killed, cut off and stalled; LONG=1: 10^5 events each, into docs/reliability.md; ONLY=name: one
 	@tests/servers/servers.sh check rust servers
 	$(CARGO) build --locked $(FAULTS) --all-targets
 	@mkdir -p .servers && rm -f $(FAULTS_REPORT)
-	$(if $(LONG),MONGODB_HEAP=4g) AFTERIMAGE_FAULTS=$(if $(LONG),long,short) AFTERIMAGE_FAULTS_REPORT=$(FAULTS_REPORT) \
+	$(if $(LONG),MONGODB_HEAP=4g ELASTICMQ_HEAP=3g) AFTERIMAGE_FAULTS=$(if $(LONG),long,short) AFTERIMAGE_FAULTS_REPORT=$(FAULTS_REPORT) \
 	  tests/servers/servers.sh with -- \
 	  $(CARGO) test --locked $(FAULTS) --test faults -- --nocapture $(if $(LONG),--test-threads=1) $(ONLY)
 	$(if $(LONG)$(TABLE),$(CARGO) run --locked --package afterimage-tests --bin reliability-table \

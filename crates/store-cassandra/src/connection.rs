@@ -10,7 +10,7 @@ use afterimage_store::StoreError;
 use crate::Config;
 use crate::errors::Failure;
 use crate::session::Live;
-use crate::statements::Statements;
+use crate::statements::{Inserts, Selects};
 
 /// After failing for so long the session itself is suspected. The driver reconnects by itself when it knows where to;
 /// it does not when all nodes it knew have come back under other addresses, and pauses for up to 10 s between attempts.
@@ -135,9 +135,16 @@ impl Connection {
         }
     }
 
-    /// The session's prepared statements, when the schema is as this release wants it.
-    pub(crate) async fn statements<'live>(&self, live: &'live Live) -> Result<&'live Statements, StoreError> {
-        let outcome = live.statements(&self.config, |warning| self.warn(warning)).await;
+    /// The session's statements for storing, when the schema is as this release wants it.
+    pub(crate) async fn inserts<'live>(&self, live: &'live Live) -> Result<&'live Inserts, StoreError> {
+        let outcome = live.inserts(&self.config, |warning| self.warn(warning)).await;
+        self.noticed(outcome.as_ref().err());
+        outcome
+    }
+
+    /// Those for questions.
+    pub(crate) async fn selects<'live>(&self, live: &'live Live) -> Result<&'live Selects, StoreError> {
+        let outcome = live.selects(&self.config, |warning| self.warn(warning)).await;
         self.noticed(outcome.as_ref().err());
         outcome
     }

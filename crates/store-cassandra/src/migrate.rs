@@ -24,23 +24,30 @@ const MIGRATE_TIMEOUT: Duration = Duration::from_secs(180);
 /// Whose version it is.
 const COMPONENT: &str = "afterimage";
 
-/// Can this release use what is there?
+/// Can this release use what is there? One request, where it can.
 pub(crate) async fn check(session: &Session, config: &Config) -> Result<(), StoreError> {
     let keyspace = &config.keyspace;
     let misconfigured = |reason| Err(StoreError::Misconfigured { reason });
-    if !keyspace_exists(session, config).await? {
-        return misconfigured(format!(
-            "keyspace {keyspace} does not exist: create it, or run `afterimage migrate --cassandra-replication {}`",
-            example(config)
-        ));
-    }
-    if !tables(session, config).await?.contains(VERSIONS) {
-        return misconfigured(format!("keyspace {keyspace} has no tables of ours: run `afterimage migrate`"));
-    }
-    match version(session, config).await? {
-        Some(VERSION) => Ok(()),
-        Some(other) => misconfigured(other_schema(keyspace, other)),
-        None => misconfigured(format!("the schema in keyspace {keyspace} is not complete: run `afterimage migrate`")),
+    match version(session, config).await {
+        Ok(Some(VERSION)) => Ok(()),
+        Ok(Some(other)) => misconfigured(other_schema(keyspace, other)),
+        Ok(None) => {
+            misconfigured(format!("the schema in keyspace {keyspace} is not complete: run `afterimage migrate`"))
+        }
+        Err(Failed::Driver(failure @ Failure::Connection(_))) => Err(failure.into_store()),
+        // It was answered, and the tables of the system tell what it lacks in plainer words.
+        Err(failed) => {
+            if !keyspace_exists(session, config).await? {
+                return misconfigured(format!(
+                    "keyspace {keyspace} does not exist: create it, or run `afterimage migrate --cassandra-replication {}`",
+                    example(config)
+                ));
+            }
+            if !tables(session, config).await?.contains(VERSIONS) {
+                return misconfigured(format!("keyspace {keyspace} has no tables of ours: run `afterimage migrate`"));
+            }
+            Err(failed.into())
+        }
     }
 }
 
@@ -189,10 +196,11 @@ async fn names(session: &Session, cql: &str, config: &Config) -> Result<HashSet<
 }
 
 async fn version(session: &Session, config: &Config) -> Result<Option<i32>, Failed> {
-    let cql = format!("SELECT version FROM {}.{VERSIONS} WHERE component = ? LIMIT 1", config.keyspace);
+    // Without values there is nothing to prepare, which would be a request of its own.
+    let cql = format!("SELECT version FROM {}.{VERSIONS} WHERE component = '{COMPONENT}' LIMIT 1", config.keyspace);
     let mut select = Statement::new(cql);
     select.set_consistency(config.consistency.read());
-    let rows = rows(session, select, (COMPONENT,)).await?;
+    let rows = rows(session, select, ()).await?;
     let row = rows.maybe_first_row::<(i32,)>().map_err(|error| Failed::damaged(format!("{VERSIONS}: {error}")))?;
     Ok(row.map(|(version,)| version))
 }

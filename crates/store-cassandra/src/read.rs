@@ -24,7 +24,7 @@ use crate::connection::Connection;
 use crate::errors::Failure;
 use crate::rows::stored_at;
 use crate::session::Live;
-use crate::statements::{ByDirection, Statements};
+use crate::statements::{ByDirection, Selects};
 use crate::term::TermKey;
 
 /// Events whose contents are asked for at the same time.
@@ -62,14 +62,14 @@ impl Meter {
 #[derive(Clone, Copy)]
 pub(crate) struct Reader<'a> {
     session: &'a Session,
-    statements: &'a Statements,
+    selects: &'a Selects,
     connection: &'a Connection,
     meter: &'a Meter,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) async fn open(live: &'a Live, connection: &'a Connection, meter: &'a Meter) -> Result<Self, StoreError> {
-        Ok(Self { session: &live.session, statements: connection.statements(live).await?, connection, meter })
+        Ok(Self { session: &live.session, selects: connection.selects(live).await?, connection, meter })
     }
 
     /// Skips from source to source in the record's directory.
@@ -84,7 +84,7 @@ impl<'a> Reader<'a> {
         let mut least = String::new();
         while sources.len() < SOURCES_MAX {
             let values = (tenant, table, record_id, least.as_str());
-            let (rows, _) = self.page::<(String,)>(&self.statements.next_source, &values, PagingState::start()).await?;
+            let (rows, _) = self.page::<(String,)>(&self.selects.next_source, &values, PagingState::start()).await?;
             let Some((source,)) = rows.into_iter().next() else { break };
             least = format!("{source}\0");
             sources.push(source);
@@ -105,7 +105,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) async fn tables(self, tenant: &str) -> Result<Vec<TableKey>, StoreError> {
-        let names: Vec<(String, String)> = self.all_pages(&self.statements.table_names, &(tenant,)).await?;
+        let names: Vec<(String, String)> = self.all_pages(&self.selects.table_names, &(tenant,)).await?;
         let key = |(source, table)| TableKey { tenant: tenant.to_owned(), source, table };
         Ok(names.into_iter().map(key).collect())
     }
@@ -159,7 +159,7 @@ impl<'a> Reader<'a> {
     }
 
     async fn contents_of(self, tenant: &str, source: &str, event_id: &str) -> Result<Vec<ContentRow>, StoreError> {
-        let rows = self.all_pages(&self.statements.entries, &(tenant, source, event_id)).await?;
+        let rows = self.all_pages(&self.selects.entries, &(tenant, source, event_id)).await?;
         rows.into_iter().map(|row| content_row(event_id, row)).collect()
     }
 
@@ -175,7 +175,7 @@ impl<'a> Reader<'a> {
     }
 
     async fn versions_of(self, tenant: &str, source: &str, event_id: &str) -> Result<Vec<Identity>, StoreError> {
-        let rows = self.all_pages(&self.statements.identities, &(tenant, source, event_id)).await?;
+        let rows = self.all_pages(&self.selects.identities, &(tenant, source, event_id)).await?;
         rows.into_iter().map(|key| identity(event_id, key)).collect()
     }
 
@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
         from: Digest,
     ) -> Result<Option<ContentRow>, StoreError> {
         let values = (tenant, source, event_id, i64::from(revision), from.0);
-        let rows = self.all_pages(&self.statements.entry_from, &values).await?;
+        let rows = self.all_pages(&self.selects.entry_from, &values).await?;
         rows.into_iter().next().map(|row| content_row(event_id, row)).transpose()
     }
 

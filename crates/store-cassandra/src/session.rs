@@ -8,6 +8,7 @@ use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::client::{Compression, PoolSize};
+use scylla::errors::PrepareError;
 use scylla::policies::load_balancing::DefaultPolicy;
 use tokio::sync::OnceCell;
 
@@ -15,7 +16,7 @@ use crate::Config;
 use crate::cluster;
 use crate::config::node_address;
 use crate::errors::Failure;
-use crate::statements::Statements;
+use crate::statements::{Inserts, Selects};
 
 /// How long DDL may take to reach every node.
 const SCHEMA_AGREEMENT: Duration = Duration::from_secs(30);
@@ -29,7 +30,9 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// An open session, and what it has prepared.
 pub(crate) struct Live {
     pub(crate) session: Session,
-    statements: OnceCell<Statements>,
+    checked: OnceCell<()>,
+    inserts: OnceCell<Inserts>,
+    selects: OnceCell<Selects>,
 }
 
 impl Live {
@@ -54,20 +57,41 @@ impl Live {
             }
         };
         cluster::check_datacenter(&session, config)?;
-        Ok(Self { session, statements: OnceCell::new() })
+        Ok(Self { session, checked: OnceCell::new(), inserts: OnceCell::new(), selects: OnceCell::new() })
     }
 
-    /// The prepared statements. The schema is looked at first, so that what is wrong with it is said in plain words.
+    /// What storing needs, prepared. The schema is looked at first, so that what is wrong with it is said in plain words.
     /// What should not be relied on goes to `warn`, once for each session.
-    /// Takes `connect_timeout` at most: the driver has no limit of its own for preparing.
-    pub(crate) async fn statements(&self, config: &Config, warn: impl Fn(String)) -> Result<&Statements, StoreError> {
-        let prepare = self.statements.get_or_try_init(|| async {
-            crate::migrate::check(&self.session, config).await?;
-            cluster::warnings(&self.session, config).into_iter().for_each(warn);
-            Statements::prepare(&self.session, config).await.map_err(|error| Failure::from(&error).into_store())
-        });
+    /// Takes `connect_timeout` at most: the driver has no limit of its own for preparing. What was done by then is done.
+    pub(crate) async fn inserts(&self, config: &Config, warn: impl Fn(String)) -> Result<&Inserts, StoreError> {
+        let prepare = async {
+            self.check(config, warn).await?;
+            self.inserts.get_or_try_init(|| prepared(Inserts::prepare(&self.session, config))).await
+        };
         bounded(config.connect_timeout, prepare).await
     }
+
+    /// What questions need, prepared, in the same way.
+    pub(crate) async fn selects(&self, config: &Config, warn: impl Fn(String)) -> Result<&Selects, StoreError> {
+        let prepare = async {
+            self.check(config, warn).await?;
+            self.selects.get_or_try_init(|| prepared(Selects::prepare(&self.session, config))).await
+        };
+        bounded(config.connect_timeout, prepare).await
+    }
+
+    async fn check(&self, config: &Config, warn: impl Fn(String)) -> Result<(), StoreError> {
+        let check = async {
+            crate::migrate::check(&self.session, config).await?;
+            cluster::warnings(&self.session, config).into_iter().for_each(warn);
+            Ok(())
+        };
+        self.checked.get_or_try_init(|| check).await.copied()
+    }
+}
+
+async fn prepared<T>(prepare: impl Future<Output = Result<T, PrepareError>>) -> Result<T, StoreError> {
+    prepare.await.map_err(|error| Failure::from(&error).into_store())
 }
 
 /// Lets a call take so long at most.

@@ -72,7 +72,7 @@ impl Store for CassandraStore {
         self.connection.noticed(checked.as_ref().err());
         checked?;
         self.connection.succeeded();
-        self.connection.statements(&live).await.map(|_| ())
+        self.connection.inserts(&live).await.map(|_| ())
     }
 
     async fn warnings(&self) -> Result<Vec<String>, StoreError> {

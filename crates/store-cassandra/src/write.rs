@@ -18,7 +18,7 @@ use crate::errors::Failure;
 use crate::plan::{Indexed, Places, Plan};
 use crate::rows::Row;
 use crate::session::Live;
-use crate::statements::Statements;
+use crate::statements::Inserts;
 
 /// Longest partition key, and longest clustering key, that both databases take (an unsigned 16-bit length), less room
 /// for a position and the numbers and lengths beside the texts.
@@ -84,8 +84,8 @@ impl Writer {
             Ok(live) => live,
             Err(error) => return failures.fail_all(&error),
         };
-        let request = match connection.statements(&live).await {
-            Ok(statements) => Request { writer: self, connection, live: &live, statements, deadline },
+        let request = match connection.inserts(&live).await {
+            Ok(inserts) => Request { writer: self, connection, live: &live, inserts, deadline },
             Err(error) => return failures.fail_all(&error),
         };
         let entries: Vec<Indexed<'_>> = entries.iter().map(Indexed::new).collect();
@@ -166,7 +166,7 @@ struct Request<'a> {
     writer: &'a Writer,
     connection: &'a Connection,
     live: &'a Live,
-    statements: &'a Statements,
+    inserts: &'a Inserts,
     deadline: Instant,
 }
 
@@ -175,7 +175,7 @@ impl Request<'_> {
     async fn send_all(&self, rows: &[Row<'_>]) -> Vec<(usize, Failure)> {
         let state = self.live.session.get_cluster_state();
         let replicas = Replicas::of(&state, &self.connection.config().keyspace);
-        let groups = group(rows, |row| replicas.set_of(row, self.statements.insert(row.kind)));
+        let groups = group(rows, |row| replicas.set_of(row, self.inserts.of(row.kind)));
         let mut answered = vec![false; rows.len()];
         let mut failed = Vec::new();
         let mut running: FuturesUnordered<_> = groups.iter().map(|group| self.send(rows, group)).collect();
@@ -220,13 +220,13 @@ impl Request<'_> {
         self.writer.rows_sent.fetch_add(places.len() as u64, Ordering::Relaxed);
         self.writer.requests_sent.fetch_add(1, Ordering::Relaxed);
         let result = if let [one] = places {
-            session.execute_unpaged(self.statements.insert(rows[*one].kind), rows[*one]).await
+            session.execute_unpaged(self.inserts.of(rows[*one].kind), rows[*one]).await
         } else {
             let mut batch = Batch::new(BatchType::Unlogged);
             batch.set_consistency(self.connection.config().consistency.write());
             batch.set_is_idempotent(true);
             let values: Vec<Row<'_>> = places.iter().map(|place| rows[*place]).collect();
-            batch.statements = values.iter().map(|row| self.statements.insert(row.kind).clone().into()).collect();
+            batch.statements = values.iter().map(|row| self.inserts.of(row.kind).clone().into()).collect();
             session.batch(&batch, values).await
         };
         match result {

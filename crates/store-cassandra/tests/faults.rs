@@ -150,6 +150,22 @@ async fn an_append_whose_answer_was_lost_may_be_repeated() {
 }
 
 /// Of rows that travel together, one is refused or not answered: that is laid to its entry, and to no other.
+/// One by one they took nine answers of a cluster that was slow to give one: more than an append has time for, and nothing
+/// of it was kept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_storing_needs_is_prepared_at_once() {
+    let Some(keyspace) = Keyspace::new() else { return };
+    keyspace.store().await.close().await;
+    let answers = Answers::start(&keyspace.nodes[0]).await;
+    let mut config = keyspace.config();
+    config.nodes = vec![answers.address()];
+    answers.prepare_together(9);
+    let store = CassandraStore::new(config).unwrap();
+    append_at_last(&store, 1).await;
+    assert_eq!(numbers(&store).await.unwrap(), ["r-000001"]);
+    keyspace.drop_it().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_servers_say_of_a_batch_is_laid_to_the_entry_at_fault() {
     let Some(keyspace) = Keyspace::new() else { return };

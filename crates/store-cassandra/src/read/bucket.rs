@@ -197,13 +197,13 @@ async fn query(
     let statement = match partition {
         Partition::Record(RecordKey { tenant, source, table, record_id }) => {
             values = vec![tenant, source, table, record_id];
-            &reader.statements.record_rows
+            &reader.selects.record_rows
         }
         Partition::Wide(key) | Partition::Narrow(key) => {
             kind = key.kind.as_str();
             level = if matches!(partition, Partition::Wide(_)) { WIDE } else { NARROW };
             values = vec![&key.tenant, &kind, &key.source, &key.table, &key.term, &level];
-            &reader.statements.term_rows
+            &reader.selects.term_rows
         }
     };
     values.extend(rest);

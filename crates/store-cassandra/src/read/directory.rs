@@ -112,15 +112,15 @@ impl<'a> Buckets<'a> {
         match self.directory {
             Directory::Record(RecordKey { tenant, source, table, record_id }) => {
                 let values = (tenant, table, record_id, source, first, last);
-                reader.page(&sized(&reader.statements.record_buckets), &values, state).await
+                reader.page(&sized(&reader.selects.record_buckets), &values, state).await
             }
             Directory::Quarters(TermKey { tenant, kind, source, table, term }) => {
                 let values = (tenant, kind.as_str(), source, table, term, first, last);
-                reader.page(&sized(&reader.statements.term_buckets), &values, state).await
+                reader.page(&sized(&reader.selects.term_buckets), &values, state).await
             }
             Directory::Hours(TermKey { tenant, kind, source, table, term }, quarter) => {
                 let values = (tenant, kind.as_str(), source, table, term, quarter, first, last);
-                reader.page(&sized(&reader.statements.term_hours), &values, state).await
+                reader.page(&sized(&reader.selects.term_hours), &values, state).await
             }
         }
     }
@@ -158,7 +158,7 @@ impl<'a> Quarters<'a> {
 async fn of_any_term(reader: Reader<'_>, key: &TermKey, span: &Span) -> Result<Vec<Bucket>, StoreError> {
     let TermKey { tenant, kind, source, table, term } = key;
     let (first, last) = (quarter(span.earliest_us()), quarter(span.latest_us()));
-    let statement = Reader::directed(&reader.statements.term_buckets, span.direction);
+    let statement = Reader::directed(&reader.selects.term_buckets, span.direction);
     let of_term = async |term: &str| {
         let values = (tenant, kind.as_str(), source, table, term, first, last);
         reader.all_pages::<(i32, i32)>(statement, &values).await

@@ -1,6 +1,8 @@
-//! A proxy before one node that answers writes in its stead: that they are too large, or that replicas did not answer in time.
+//! A proxy before one node that answers writes in its stead: that they are too large, or that replicas did not answer in time;
+//! and that can keep inserts from being prepared until so many were asked for.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -10,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 /// Version, flags, stream, operation, length: <https://github.com/apache/cassandra/blob/trunk/doc/native_protocol_v4.spec>
 const HEADER_BYTES: usize = 9;
 const ERROR: u8 = 0x00;
+const PREPARE: u8 = 0x09;
 const EXECUTE: u8 = 0x0A;
 const BATCH: u8 = 0x0D;
 const ANSWER: u8 = 0x80;
@@ -28,21 +31,23 @@ type Rule = Arc<Mutex<Option<(Answer, String, Option<String>)>>>;
 pub(crate) struct Answers {
     address: SocketAddr,
     rule: Rule,
+    /// The node hears of an insert to prepare when it can hear of so many at once.
+    together: Arc<AtomicUsize>,
 }
 
 impl Answers {
     pub(crate) async fn start(server: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let rule = Rule::default();
-        let (server, rules) = (server.to_owned(), Arc::downgrade(&rule));
+        let (rule, together) = (Rule::default(), Arc::new(AtomicUsize::new(1)));
+        let (server, rules, inserts) = (server.to_owned(), Arc::downgrade(&rule), Arc::clone(&together));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let Some(rule) = rules.upgrade() else { break };
-                tokio::spawn(connect(client, server.clone(), rule));
+                tokio::spawn(connect(client, server.clone(), rule, Arc::clone(&inserts)));
             }
         });
-        Self { address, rule }
+        Self { address, rule, together }
     }
 
     pub(crate) fn address(&self) -> String {
@@ -59,20 +64,34 @@ impl Answers {
         *self.rule.lock().unwrap() = Some((answer, text.to_owned(), Some(other.to_owned())));
     }
 
+    /// From now on, the node hears of an insert to prepare when so many were asked for.
+    pub(crate) fn prepare_together(&self, inserts: usize) {
+        self.together.store(inserts, Ordering::Relaxed);
+    }
+
     /// From now on, the node answers everything.
     pub(crate) fn pass(&self) {
         *self.rule.lock().unwrap() = None;
     }
 }
 
-async fn connect(client: TcpStream, server: String, rule: Rule) {
+async fn connect(client: TcpStream, server: String, rule: Rule, together: Arc<AtomicUsize>) {
     let Ok(server) = TcpStream::connect(server).await else { return };
     let (mut from_client, to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     // Both directions write to the client, each a whole frame at a time.
     let to_client = tokio::sync::Mutex::new(to_client);
     let requests = async {
-        while let Some(frame) = next(&mut from_client).await {
+        let (mut inserts, mut kept) = (0, Vec::new());
+        while let Some(mut frame) = next(&mut from_client).await {
+            if frame[4] == PREPARE && holds(&frame, "INSERT INTO") {
+                inserts += 1;
+                kept.append(&mut frame);
+                if inserts < together.load(Ordering::Relaxed) {
+                    continue;
+                }
+                (inserts, frame) = (0, std::mem::take(&mut kept));
+            }
             let sent = match answered(&frame, &rule) {
                 Some(answer) => send(&mut *to_client.lock().await, &answer).await,
                 None => send(&mut to_server, &frame).await,
@@ -95,8 +114,8 @@ async fn connect(client: TcpStream, server: String, rule: Rule) {
 /// The answer to a request that the rule is about.
 fn answered(frame: &[u8], rule: &Rule) -> Option<Vec<u8>> {
     let (answer, text, other) = rule.lock().unwrap().clone()?;
-    let holds = |text: &str| frame.windows(text.len()).any(|part| part == text.as_bytes());
-    if !matches!(frame[4], EXECUTE | BATCH) || !holds(&text) || other.is_some_and(|other| holds(&other)) {
+    let is_other = other.is_some_and(|other| holds(frame, &other));
+    if !matches!(frame[4], EXECUTE | BATCH) || !holds(frame, &text) || is_other {
         return None;
     }
     let mut body = Vec::new();
@@ -119,6 +138,10 @@ fn answered(frame: &[u8], rule: &Rule) -> Option<Vec<u8>> {
     error.extend(u32::try_from(body.len()).unwrap().to_be_bytes());
     error.extend(body);
     Some(error)
+}
+
+fn holds(frame: &[u8], text: &str) -> bool {
+    frame.windows(text.len()).any(|part| part == text.as_bytes())
 }
 
 fn push_text(body: &mut Vec<u8>, text: &str) {
