@@ -134,6 +134,11 @@ impl World<'_> {
             self.story.tell(now, || format!("the store is {mood:?}"));
         }
         match mood {
+            Mood::Well if self.plan.store_pace.is_some() => {
+                let results = self.append(entries, false)?;
+                let done = self.store.work(now, entries.len(), self.plan.store_pace);
+                self.answer_by(give_up_at, done, life, ticket, Reply::Stored(results), silent());
+            }
             Mood::Well | Mood::Partial => {
                 let results = self.append(entries, mood == Mood::Partial)?;
                 self.reply(life, ticket, Reply::Stored(results), back);
@@ -152,12 +157,16 @@ impl World<'_> {
             Mood::Slow => {
                 let results = self.append(entries, false)?;
                 let slow = now + Duration::from_millis(self.rng.u64(200..4000));
-                let (at, reply) =
-                    if slow < give_up_at { (slow, Reply::Stored(results)) } else { (give_up_at, silent()) };
-                self.agenda.push(at, Event::Answer { life, ticket, reply, began_at: at });
+                self.answer_by(give_up_at, slow, life, ticket, Reply::Stored(results), silent());
             }
         }
         Ok(())
+    }
+
+    /// Answers at that time, or with silence when the caller has given up by then.
+    fn answer_by(&mut self, give_up_at: Time, at: Time, life: Life, ticket: Ticket, reply: Reply, silence: Reply) {
+        let (at, reply) = if at < give_up_at { (at, reply) } else { (give_up_at, silence) };
+        self.agenda.push(at, Event::Answer { life, ticket, reply, began_at: at });
     }
 
     pub(crate) fn append(

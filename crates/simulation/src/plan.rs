@@ -31,6 +31,8 @@ pub struct Plan {
     pub limits: Limits,
     /// An append that takes longer counts as an outage.
     pub store_timeout: Duration,
+    /// Entries that the store takes in a second, one group after the other; as many as are sent, unless told.
+    pub store_pace: Option<u32>,
     /// From then on nothing goes wrong any more.
     pub peace_at: Time,
     /// So long after that everything must be done.
@@ -140,6 +142,7 @@ impl Plan {
             sending: peace_at.mul_f64(rng.f64()),
             workers: rng.usize(1..4),
             store_timeout: Duration::from_secs(rng.u64(1..10)),
+            store_pace: None,
             peace_at,
             settle: 5 * lease + redrive + Duration::from_secs(120),
             receives_max,
@@ -152,6 +155,8 @@ impl Plan {
         };
         // One fleet in six ends when its queue is empty, and is started again.
         plan.limits.exit_when_idle = (rng.u8(0..6) == 0).then(|| Duration::from_secs(rng.u64(1..20)));
+        // The worker's own share of its store's time-out.
+        plan.limits.store_slow = plan.store_timeout / 6;
         plan
     }
 

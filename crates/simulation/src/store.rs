@@ -39,6 +39,8 @@ pub(crate) struct SimStore {
     until: Time,
     /// Entries below this number are not answered for.
     pub(crate) silent_below: EntryNo,
+    /// When it is done with what it was sent, where it has a pace.
+    busy_until: Time,
 }
 
 impl SimStore {
@@ -51,7 +53,16 @@ impl SimStore {
             mood: Mood::Well,
             until: Time::ZERO,
             silent_below: 0,
+            busy_until: Time::ZERO,
         }
+    }
+
+    /// When a store that does one thing after the other, so many entries a second, is done with these: whoever sent them may
+    /// have given up by then, and it does them all the same.
+    pub(crate) fn work(&mut self, now: Time, entries: usize, pace: Option<u32>) -> Time {
+        let took = pace.map_or(Time::ZERO, |pace| Time::from_secs(entries as u64) / pace);
+        self.busy_until = self.busy_until.max(now) + took;
+        self.busy_until
     }
 
     pub(crate) fn set_mood(&mut self, mood: Mood, until: Time) {

@@ -15,7 +15,7 @@ fn calm(messages: u32) -> Plan {
         messages,
         first_message: 0,
         workers: 1,
-        limits: Limits { has_dead_letter_queue: true, ..Limits::default() },
+        limits: Limits { has_dead_letter_queue: true, store_slow: 5 * SECOND / 6, ..Limits::default() },
         store_timeout: 5 * SECOND,
         sending: Duration::ZERO,
         peace_at: SECOND,
@@ -95,6 +95,34 @@ fn after_an_outage_a_fleet_is_at_full_speed_within_ten_seconds_and_does_not_stam
     assert!(first < 20 * 10, "{first} receives in the first second");
     let polls: u32 = (20..back).map(|second| at(&report.receives_by_second, second)).sum();
     assert_eq!(polls, 0, "it polled in the outage");
+}
+
+/// Eight workers could have 16,384 entries on their way: eight seconds of this store's work, and it has five for an answer.
+#[test]
+fn a_store_that_does_less_than_its_fleet_could_is_not_toppled_by_it() {
+    let plan = Plan { workers: 8, store_pace: Some(2_000), ..calm(60_000) };
+    let report = run(&plan);
+    assert_eq!(report.tally[Count::Repeated], 0, "{}", report.tally);
+    let seconds = report.stored_by_second.len();
+    assert!(seconds <= 30 + 5, "{seconds} s for what takes 30: {:?}", report.stored_by_second);
+}
+
+/// The same after an outage, of which each of forty workers comes back with all that it can hold.
+#[test]
+fn a_store_that_is_back_has_its_own_pace_within_ten_seconds() {
+    let (back, pace) = (60, 10_000);
+    let plan = Plan {
+        scenes: vec![(2 * SECOND, Scene::StoreDown { pause: Duration::from_secs(back) - 2 * SECOND })],
+        workers: 40,
+        peace_at: Duration::from_secs(back),
+        store_pace: Some(pace),
+        ..calm(400_000)
+    };
+    let report = run(&plan);
+    let early: Vec<u32> = report.stored_by_second.iter().copied().skip(back as usize).take(20).collect();
+    let stored: u32 = early[10..].iter().sum();
+    assert!(stored >= 10 * pace / 10 * 9, "{early:?}");
+    assert!(report.tally[Count::Repeated] < 1_000, "{}", report.tally);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::queue::{QueueError, QueueErrorKind};
 pub(super) enum Call {
     Receive { asked_at: Time },
     Process { token: Token },
-    Store { parts: Vec<(Token, usize)> },
+    Store { parts: Vec<(Token, usize)>, sent_at: Time },
     Ping,
     Delete { parts: Vec<(Token, Handle)> },
     Extend { parts: Vec<(Token, Handle)>, asked_at: Time, until: Time },
@@ -49,11 +49,11 @@ impl Core {
                     self.retry_later(now, token);
                 }
             }
-            Some(Call::Store { parts }) => {
+            Some(Call::Store { parts, sent_at }) => {
                 let entries = parts.iter().map(|(_, entries)| entries).sum();
                 let unknown = || Err(AppendError::Unavailable { reason: error().reason });
                 let results = std::iter::repeat_with(unknown).take(entries).collect();
-                self.stored(now, id, parts, results, actions);
+                self.stored(now, id, sent_at, parts, results, actions);
             }
             Some(Call::Ping) => {
                 let result = Err(StoreError::Unavailable { reason: error().reason });

@@ -27,6 +27,9 @@ pub struct Limits {
     pub group_linger: Duration,
     /// Most groups being stored at once.
     pub groups_max: usize,
+    /// A group whose answer takes longer was slow: fewer are sent at once. [`crate::Worker::new`] takes a sixth of the store's
+    /// time-out.
+    pub store_slow: Duration,
     /// How long a batch of deletes stays open for more.
     pub delete_linger: Duration,
     /// Most calls of one kind (delete, extend, release, dead letters) at once.
@@ -56,6 +59,7 @@ impl Default for Limits {
             group_bytes_max: 2 << 20,
             group_linger: Duration::from_millis(3),
             groups_max: 8,
+            store_slow: Duration::from_millis(2_500),
             delete_linger: Duration::from_millis(100),
             calls_max: 16,
             grace: Duration::from_secs(25),

@@ -164,8 +164,8 @@ impl Core {
                 }
             }
             Input::Stored { call, results } => {
-                if let Some(Call::Store { parts }) = self.calls.remove(&call) {
-                    self.stored(now, call, parts, results, actions);
+                if let Some(Call::Store { parts, sent_at }) = self.calls.remove(&call) {
+                    self.stored(now, call, sent_at, parts, results, actions);
                 }
             }
             Input::Pinged { call, result } => {

@@ -20,8 +20,10 @@ pub(super) enum StoreState {
     Down { failures: u32, since: Time, probe_at: Time, probe: Option<CallId>, reason: Option<String> },
     /// It answered a ping; whether it stores is shown by one group of entries.
     Trial { failures: u32, since: Time },
-    /// It stores. So many groups may be on their way at once; so many were answered since there may be one more. After an
-    /// outage that begins with one: all at once, from all that waits in a fleet, could topple the store again and again.
+    /// It stores. So many groups may be on their way at once; so many were answered since that changed. After an outage that
+    /// begins with one: all at once, from all that waits in a fleet, could topple the store again and again. There may be one
+    /// more when all of them were answered in time, and one less for each that was slow: what is sent beyond what the store
+    /// can do waits there, and would end in an outage that is none.
     Up { groups_max: usize, answered: usize },
 }
 
@@ -59,18 +61,18 @@ impl Grouping {
 impl Core {
     pub(super) fn plan_store(&mut self, now: Time, actions: &mut Vec<Action>) {
         match self.store {
-            StoreState::Down { probe: None, probe_at, .. } if now >= probe_at => self.probe(actions),
+            StoreState::Down { probe: None, probe_at, .. } if now >= probe_at => self.probe(now, actions),
             StoreState::Down { .. } => {}
             StoreState::Trial { .. } | StoreState::Up { .. } => self.form_groups(now, actions),
         }
     }
 
     /// The single probe: an entry that waits anyway, since only storing shows that storing works; a ping without one.
-    fn probe(&mut self, actions: &mut Vec<Action>) {
+    fn probe(&mut self, now: Time, actions: &mut Vec<Action>) {
         let probe = if self.put_unsuspected_first() { self.take_group(1) } else { None };
         let call = match probe {
             Some((call, tokens)) => {
-                actions.push(self.begin_group(call, tokens));
+                actions.push(self.begin_group(now, call, tokens));
                 call
             }
             None => {
@@ -107,7 +109,7 @@ impl Core {
     fn form_groups(&mut self, now: Time, actions: &mut Vec<Action>) {
         while self.has_room() && self.group_closes_at().is_some_and(|at| now >= at) {
             let Some((call, tokens)) = self.take_group(usize::MAX) else { return };
-            actions.push(self.begin_group(call, tokens));
+            actions.push(self.begin_group(now, call, tokens));
         }
     }
 
@@ -169,7 +171,7 @@ impl Core {
         (!tokens.is_empty()).then_some((call, tokens))
     }
 
-    fn begin_group(&mut self, call: CallId, tokens: Vec<Token>) -> Action {
+    fn begin_group(&mut self, now: Time, call: CallId, tokens: Vec<Token>) -> Action {
         let mut entries = Vec::new();
         let mut traced = Vec::new();
         let mut parts = Vec::with_capacity(tokens.len());
@@ -182,7 +184,7 @@ impl Core {
         }
         self.grouping.out.insert(call);
         self.books.groups += 1;
-        self.calls.insert(call, Call::Store { parts });
+        self.calls.insert(call, Call::Store { parts, sent_at: now });
         Action::Store { call, entries, traced }
     }
 
@@ -191,12 +193,15 @@ impl Core {
         &mut self,
         now: Time,
         call: CallId,
+        sent_at: Time,
         parts: Vec<(Token, usize)>,
         results: Vec<Result<Durable, AppendError>>,
         actions: &mut Vec<Action>,
     ) {
         self.grouping.out.remove(&call);
         let is_silent = results.iter().all(is_unknown);
+        // Where something of it has no answer, that took the time, and not the rest.
+        let is_slow = now.saturating_sub(sent_at) > self.limits.store_slow && !results.iter().any(is_unknown);
         let silence =
             results.iter().find_map(|result| result.as_ref().err()).filter(|_| is_silent).map(ToString::to_string);
         // These alone show no outage: else one failing message, tried again alone, would stop the whole worker.
@@ -211,7 +216,7 @@ impl Core {
         }
         let is_outage = silence.is_some() && !suspects_only;
         match silence {
-            None => self.store_answered(now, call, actions),
+            None => self.store_answered(now, call, is_slow, actions),
             Some(reason) if is_outage => self.store_failed(now, call, reason, actions),
             Some(_) => {}
         }
@@ -307,7 +312,7 @@ impl Core {
     }
 
     /// A group was answered: the store works, when it is the one that tells.
-    fn store_answered(&mut self, now: Time, call: CallId, actions: &mut Vec<Action>) {
+    fn store_answered(&mut self, now: Time, call: CallId, is_slow: bool, actions: &mut Vec<Action>) {
         let since = match &mut self.store {
             StoreState::Down { probe, .. } if *probe != Some(call) => return,
             StoreState::Down { since, .. } => {
@@ -319,9 +324,12 @@ impl Core {
             }
             StoreState::Trial { since, .. } => *since,
             StoreState::Up { groups_max, answered } => {
-                *answered += usize::from(call >= self.grouping.fresh && *groups_max < self.limits.groups_max);
-                if *answered >= *groups_max {
-                    (*groups_max, *answered) = (*groups_max + 1, 0);
+                if call >= self.grouping.fresh {
+                    (*groups_max, *answered) = match (is_slow, *answered + 1) {
+                        (true, _) => ((*groups_max - 1).max(1), 0),
+                        (false, answered) if answered < *groups_max => (*groups_max, answered),
+                        (false, _) => ((*groups_max + 1).min(self.limits.groups_max), 0),
+                    };
                 }
                 return;
             }

@@ -138,20 +138,72 @@ fn four_on_their_way() -> (Rig, Vec<Group>) {
     (rig, groups)
 }
 
+/// How many groups are on their way, again and again, when each time the oldest of them is answered after so long.
+fn groups_at_once(rig: &mut Rig, answer_takes: Duration) -> Vec<usize> {
+    let mut sent = VecDeque::new();
+    let mut at_once = Vec::new();
+    for _ in 0..12 {
+        rig.pass(Duration::from_millis(5));
+        sent.extend(rig.take_groups());
+        at_once.push(sent.len());
+        rig.pass(answer_takes);
+        rig.answer_groups(sent.pop_front().into_iter().collect());
+    }
+    at_once
+}
+
 #[test]
 fn after_an_outage_one_group_goes_out_and_one_more_whenever_all_of_them_were_answered() {
     let (mut rig, groups) = four_on_their_way();
     rig.store.set_down(true);
     rig.answer_groups(groups);
     come_back(&mut rig);
-    let (mut sent, mut at_once) = (VecDeque::new(), Vec::new());
-    for _ in 0..12 {
-        rig.pass(Duration::from_millis(5));
-        sent.extend(rig.take_groups());
-        at_once.push(sent.len());
-        rig.answer_groups(sent.pop_front().into_iter().collect());
-    }
+    let at_once = groups_at_once(&mut rig, Duration::from_millis(5));
     assert_eq!(at_once, [1, 2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 4]);
+}
+
+#[test]
+fn a_store_that_is_slow_has_fewer_groups_at_once_and_as_many_as_before_when_it_is_quick_again() {
+    let slow = Limits::default().store_slow;
+    let (mut rig, groups) = four_on_their_way();
+    // They went out within these.
+    rig.pass(slow - Duration::from_millis(20));
+    rig.answer_groups(groups);
+    rig.pass(Duration::from_millis(5));
+    let groups = rig.take_groups();
+    assert_eq!(groups.len(), 4, "in time, if only just");
+    rig.pass(slow + Duration::from_millis(1));
+    let (mut more, mut last) = (Vec::new(), Vec::new());
+    for group in groups {
+        rig.answer_groups(vec![group]);
+        rig.pass(Duration::from_millis(5));
+        last = rig.take_groups();
+        more.push(last.len());
+    }
+    // Three may be out, and three are; then two, and so on; the last of them makes room for one.
+    assert_eq!(more, [0, 0, 0, 1]);
+    rig.answer_groups(last);
+    assert_eq!(groups_at_once(&mut rig, slow)[2..], [1; 10], "one goes out, however slow");
+    let quick = groups_at_once(&mut rig, Duration::from_millis(5));
+    assert_eq!(quick[..8], [1, 2, 2, 3, 3, 3, 4, 4]);
+}
+
+/// Else a part of the store that is away would slow down all that has nothing to do with it.
+#[test]
+fn an_entry_without_an_answer_makes_no_store_slow() {
+    let mut rig = Rig::new(Limits { group_entries_max: 2, groups_max: 4, ..limits() });
+    rig.store.leave_unanswered(&["e0", "e2", "e4", "e6"]);
+    let mut waiting = messages(16).into_iter();
+    for _ in 0..2 {
+        rig.receive_next(waiting.by_ref().take(8).collect());
+        rig.pass(Duration::from_millis(5));
+    }
+    let groups = rig.take_groups();
+    assert_eq!(groups.len(), 4);
+    rig.pass(Limits::default().store_slow * 2);
+    rig.answer_groups(groups);
+    rig.pass(Duration::from_millis(5));
+    assert_eq!(rig.take_groups().len(), 4);
 }
 
 #[test]
