@@ -372,6 +372,56 @@ async fn entries_that_are_more_than_their_messages_are_made_as_far_as_there_is_r
     assert!(200 * one > 2 * ROOM_BYTES, "there is not room for all: {one} bytes each");
 }
 
+/// Answers after so long, and knows how many appends were on their way when each began.
+struct Counting {
+    takes: Duration,
+    out: AtomicUsize,
+    at_once: Mutex<Vec<usize>>,
+}
+
+#[async_trait]
+impl Store for Counting {
+    fn kind(&self) -> &'static str {
+        "counting"
+    }
+
+    async fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn append(&self, entries: &[Arc<Entry>], _: &Arrival) -> Vec<Result<(), AppendError>> {
+        let out = self.out.fetch_add(1, Ordering::Relaxed) + 1;
+        self.at_once.lock().unwrap().push(out);
+        tokio::time::sleep(self.takes).await;
+        self.out.fetch_sub(1, Ordering::Relaxed);
+        entries.iter().map(|_| Ok(())).collect()
+    }
+
+    async fn close(&self) {}
+}
+
+/// The time-out is 30 s in these tests.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_takes_more_than_a_sixth_of_its_time_out_is_sent_one_group_at_a_time() {
+    for (seconds, at_once) in [(4, 4), (6, 1)] {
+        let queue = LongPolls::new(Faults::default());
+        for n in 0..40 {
+            queue.queue.send(&format!("m{n}"), &format!("e{n}"));
+        }
+        let takes = Duration::from_secs(seconds);
+        let store = Arc::new(Counting { takes, out: AtomicUsize::new(0), at_once: Mutex::default() });
+        let limits = Limits { group_entries_max: 1, groups_max: 4, ..idle_limits() };
+        let end = start(limits, queue, Arc::clone(&store) as Arc<dyn Store>).end.await.unwrap();
+        assert_eq!(end.books.deleted, 40);
+        let seen = store.at_once.lock().unwrap();
+        assert_eq!(seen.last_chunk::<10>().unwrap().iter().max(), Some(&at_once), "{seconds} s: {seen:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_worker_is_not_ready_before_the_store_has_answered_and_does_not_wait_for_ever() {
     let queue = LongPolls::new(Faults::default());
