@@ -188,6 +188,23 @@ fn a_store_that_is_slow_has_fewer_groups_at_once_and_as_many_as_before_when_it_i
     assert_eq!(quick[..8], [1, 2, 2, 3, 3, 3, 4, 4]);
 }
 
+#[test]
+fn an_answer_that_an_outage_held_up_makes_no_store_slow_that_is_back() {
+    let (mut rig, mut old) = four_on_their_way();
+    rig.store.set_down(true);
+    rig.answer_groups(vec![old.remove(0)]);
+    rig.pass(Limits::default().store_slow);
+    come_back(&mut rig);
+    // One answer for the second group at once, two for the third; beside the three from before only one is out.
+    for _ in 0..3 {
+        rig.pass(Duration::from_millis(5));
+        assert_eq!(rig.answer_stores(), 1);
+    }
+    rig.answer_groups(old);
+    rig.pass(Duration::from_millis(5));
+    assert_eq!(rig.take_groups().len(), 3);
+}
+
 /// Else a part of the store that is away would slow down all that has nothing to do with it.
 #[test]
 fn an_entry_without_an_answer_makes_no_store_slow() {
