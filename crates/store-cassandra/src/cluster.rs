@@ -13,6 +13,9 @@ use scylla::statement::prepared::PreparedStatement;
 use crate::Config;
 use crate::rows::Row;
 
+/// Addresses that an error names: one is enough to know what is wrong.
+const ADDRESSES_SHOWN: usize = 3;
+
 fn datacenters(state: &ClusterState) -> BTreeSet<String> {
     state.get_nodes_info().iter().filter_map(|node| node.datacenter.clone()).collect()
 }
@@ -32,6 +35,22 @@ pub(crate) fn check_datacenter(session: &Session, config: &Config) -> Result<(),
         _ => return Ok(()),
     };
     Err(StoreError::Misconfigured { reason })
+}
+
+/// A node must take connections under the address that it announces: requests go there, wherever it was found.
+pub(crate) fn check_connected(session: &Session, config: &Config) -> Result<(), StoreError> {
+    let state = session.get_cluster_state();
+    let nodes = state.get_nodes_info();
+    if nodes.iter().any(|node| node.is_connected()) {
+        return Ok(());
+    }
+    let addresses: Vec<String> = nodes.iter().take(ADDRESSES_SHOWN).map(|node| node.address.to_string()).collect();
+    let (found, announced) = (config.nodes.join(", "), addresses.join(", "));
+    let reason = format!(
+        "{found} answers, but nothing does where its nodes say they are, at {announced}: that must be reachable from here \
+         (broadcast_rpc_address in cassandra.yaml), and with TLS be named by their certificates"
+    );
+    Err(StoreError::Unavailable { reason })
 }
 
 /// What works, but should not be relied on: one line for each.

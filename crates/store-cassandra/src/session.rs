@@ -57,6 +57,7 @@ impl Live {
             }
         };
         cluster::check_datacenter(&session, config)?;
+        cluster::check_connected(&session, config)?;
         Ok(Self { session, checked: OnceCell::new(), inserts: OnceCell::new(), selects: OnceCell::new() })
     }
 

@@ -150,6 +150,20 @@ async fn an_append_whose_answer_was_lost_may_be_repeated() {
 }
 
 /// Of rows that travel together, one is refused or not answered: that is laid to its entry, and to no other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_that_announces_what_cannot_be_reached_is_told_of_with_the_address() {
+    let Some(keyspace) = Keyspace::new() else { return };
+    // The node announces 127.0.0.1, where nothing listens on this port. Not every machine has both.
+    let address = if cfg!(target_os = "linux") { "127.0.0.2:0" } else { "[::1]:0" };
+    let elsewhere = Answers::start_at(address, &keyspace.nodes[0]).await;
+    let mut config = keyspace.config();
+    config.nodes = vec![elsewhere.address()];
+    let error = CassandraStore::new(config).unwrap().ping().await.unwrap_err();
+    let port = elsewhere.address().rsplit_once(':').unwrap().1.to_owned();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+    assert!(error.to_string().contains(&format!("127.0.0.1:{port}")), "{error}");
+}
+
 /// One by one they took nine answers of a cluster that was slow to give one: more than an append has time for, and nothing
 /// of it was kept.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -37,7 +37,12 @@ pub(crate) struct Answers {
 
 impl Answers {
     pub(crate) async fn start(server: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0", server).await
+    }
+
+    /// The same at another address than the node's.
+    pub(crate) async fn start_at(address: &str, server: &str) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (rule, together) = (Rule::default(), Arc::new(AtomicUsize::new(1)));
         let (server, rules, inserts) = (server.to_owned(), Arc::downgrade(&rule), Arc::clone(&together));
