@@ -35,10 +35,6 @@ const EXPANSION_FACTOR: usize = 32;
 /// Bodies of at most this size are too small to matter: ten of them in each of 64 receives come to 40 MiB at worst.
 const EXPANSION_FREE_BYTES: usize = 4 << 10;
 
-/// Which part of the store's time-out an answer may take without being slow: half of what stores give one request, of which they
-/// need three at most.
-const SLOW_PART: u32 = 6;
-
 /// A worker: takes messages from a queue, stores their entries, deletes them.
 pub struct Worker {
     core: Core,
@@ -86,7 +82,7 @@ impl Worker {
         if store_timeout >= limits.lease {
             return Err(LimitsError { setting: "lease", expected: "longer than the store's time-out" });
         }
-        let limits = Limits { kind: queue.kind(), store_slow: store_timeout / SLOW_PART, ..limits };
+        let limits = Limits { kind: queue.kind(), ..limits }.with_store_timeout(store_timeout);
         let (name, lease) = (limits.worker.clone(), limits.lease);
         let core = Core::new(limits, fastrand::u64(..))?;
         let ledger = Ledger::new(store);

@@ -117,7 +117,7 @@ async fn memory_stays_within_the_cap_and_100_mib_when_the_load_turns_to_large_me
         limits,
         Duration::from_secs(30),
         Arc::new(SqsQueue::new(config, settings)),
-        Arc::new(Slow(APPEND_TIME)),
+        Arc::new(Slow::new(APPEND_TIME)),
         Arc::new(Pipeline::new(Settings::default(), Rules::default())),
         Metrics::register(&registry).unwrap(),
     )

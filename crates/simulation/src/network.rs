@@ -133,18 +133,18 @@ impl World<'_> {
         if mood != Mood::Well {
             self.story.tell(now, || format!("the store is {mood:?}"));
         }
-        match mood {
-            Mood::Well if self.plan.store_pace.is_some() => {
+        match (mood, self.plan.store_pace) {
+            (Mood::Well, Some(pace)) => {
                 let results = self.append(entries, false)?;
-                let done = self.store.work(now, entries.len(), self.plan.store_pace);
+                let done = self.store.work(now, entries.len(), pace);
                 self.answer_by(give_up_at, done, life, ticket, Reply::Stored(results), silent());
             }
-            Mood::Well | Mood::Partial => {
+            (Mood::Well | Mood::Partial, _) => {
                 let results = self.append(entries, mood == Mood::Partial)?;
                 self.reply(life, ticket, Reply::Stored(results), back);
             }
-            Mood::Down => self.reply(life, ticket, silent(), back),
-            Mood::Silent | Mood::ReplyLost | Mood::Late => {
+            (Mood::Down, _) => self.reply(life, ticket, silent(), back),
+            (Mood::Silent | Mood::ReplyLost | Mood::Late, _) => {
                 if mood == Mood::ReplyLost {
                     self.append(entries, false)?;
                 } else if mood == Mood::Late {
@@ -154,7 +154,7 @@ impl World<'_> {
                 let reply = silent();
                 self.agenda.push(give_up_at, Event::Answer { life, ticket, reply, began_at: give_up_at });
             }
-            Mood::Slow => {
+            (Mood::Slow, _) => {
                 let results = self.append(entries, false)?;
                 let slow = now + Duration::from_millis(self.rng.u64(200..4000));
                 self.answer_by(give_up_at, slow, life, ticket, Reply::Stored(results), silent());

@@ -155,8 +155,7 @@ impl Plan {
         };
         // One fleet in six ends when its queue is empty, and is started again.
         plan.limits.exit_when_idle = (rng.u8(0..6) == 0).then(|| Duration::from_secs(rng.u64(1..20)));
-        // The worker's own share of its store's time-out.
-        plan.limits.store_slow = plan.store_timeout / 6;
+        plan.limits = plan.limits.with_store_timeout(plan.store_timeout);
         plan
     }
 

@@ -59,9 +59,8 @@ impl SimStore {
 
     /// When a store that does one thing after the other, so many entries a second, is done with these: whoever sent them may
     /// have given up by then, and it does them all the same.
-    pub(crate) fn work(&mut self, now: Time, entries: usize, pace: Option<u32>) -> Time {
-        let took = pace.map_or(Time::ZERO, |pace| Time::from_secs(entries as u64) / pace);
-        self.busy_until = self.busy_until.max(now) + took;
+    pub(crate) fn work(&mut self, now: Time, entries: usize, pace: u32) -> Time {
+        self.busy_until = self.busy_until.max(now) + Time::from_secs(entries as u64) / pace;
         self.busy_until
     }
 

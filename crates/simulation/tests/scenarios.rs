@@ -15,7 +15,7 @@ fn calm(messages: u32) -> Plan {
         messages,
         first_message: 0,
         workers: 1,
-        limits: Limits { has_dead_letter_queue: true, store_slow: 5 * SECOND / 6, ..Limits::default() },
+        limits: Limits { has_dead_letter_queue: true, ..Limits::default() }.with_store_timeout(5 * SECOND),
         store_timeout: 5 * SECOND,
         sending: Duration::ZERO,
         peace_at: SECOND,

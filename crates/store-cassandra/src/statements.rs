@@ -96,7 +96,7 @@ impl Inserts {
 }
 
 impl Selects {
-    /// All at once.
+    /// In two rounds: the futures of all of them at once are more than a thread's stack takes in a debug build.
     pub(crate) async fn prepare(session: &Session, config: &Config) -> Result<Self, PrepareError> {
         let make = Preparer { session, config };
         let version = format!("{VERSION_KEY}, kept");

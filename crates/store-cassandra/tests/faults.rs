@@ -34,6 +34,16 @@ async fn behind_a_proxy_set(set: impl FnOnce(&mut Config)) -> Option<(Keyspace, 
     Some((keyspace, proxy, Arc::new(CassandraStore::new(config).unwrap())))
 }
 
+/// A store on a keyspace that is migrated, before whose node somebody may answer in its stead.
+async fn behind_answers() -> Option<(Keyspace, Answers, CassandraStore)> {
+    let keyspace = Keyspace::new()?;
+    keyspace.store().await.close().await;
+    let answers = Answers::start(&keyspace.nodes[0]).await;
+    let mut config = keyspace.config();
+    config.nodes = vec![answers.address()];
+    Some((keyspace, answers, CassandraStore::new(config).unwrap()))
+}
+
 async fn append(store: &CassandraStore, number: usize) -> Result<(), AppendError> {
     let entries = [Arc::new(entry("r", number))];
     store.append(&entries, &arrival("w", "2026-01-10T00:00:00Z")).await.remove(0)
@@ -149,7 +159,6 @@ async fn an_append_whose_answer_was_lost_may_be_repeated() {
     keyspace.drop_it().await;
 }
 
-/// Of rows that travel together, one is refused or not answered: that is laid to its entry, and to no other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_that_announces_what_cannot_be_reached_is_told_of_with_the_address() {
     let Some(keyspace) = Keyspace::new() else { return };
@@ -168,26 +177,17 @@ async fn a_cluster_that_announces_what_cannot_be_reached_is_told_of_with_the_add
 /// of it was kept.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_storing_needs_is_prepared_at_once() {
-    let Some(keyspace) = Keyspace::new() else { return };
-    keyspace.store().await.close().await;
-    let answers = Answers::start(&keyspace.nodes[0]).await;
-    let mut config = keyspace.config();
-    config.nodes = vec![answers.address()];
+    let Some((keyspace, answers, store)) = behind_answers().await else { return };
     answers.prepare_together(9);
-    let store = CassandraStore::new(config).unwrap();
     append_at_last(&store, 1).await;
     assert_eq!(numbers(&store).await.unwrap(), ["r-000001"]);
     keyspace.drop_it().await;
 }
 
+/// Of rows that travel together, one is refused or not answered: that is laid to its entry, and to no other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_servers_say_of_a_batch_is_laid_to_the_entry_at_fault() {
-    let Some(keyspace) = Keyspace::new() else { return };
-    keyspace.store().await.close().await;
-    let answers = Answers::start(&keyspace.nodes[0]).await;
-    let mut config = keyspace.config();
-    config.nodes = vec![answers.address()];
-    let store = CassandraStore::new(config).unwrap();
+    let Some((keyspace, answers, store)) = behind_answers().await else { return };
     append_at_last(&store, 1).await;
     let told = arrival("w", "2026-01-10T00:00:00Z");
 

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use crate::queue::{LEASE_TOTAL_MAX, QueueKind, WAIT_MAX};
 
+/// Which part of the store's time-out an answer may take without being slow: half of what stores give one request, of which they
+/// need three at most.
+const SLOW_PART: u32 = 6;
+
 /// The bounds of a worker, and its pace. Every field has a default that suits SQS.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -27,8 +31,8 @@ pub struct Limits {
     pub group_linger: Duration,
     /// Most groups being stored at once.
     pub groups_max: usize,
-    /// A group whose answer takes longer was slow: fewer are sent at once. [`crate::Worker::new`] takes a sixth of the store's
-    /// time-out.
+    /// A group whose answer takes longer was slow: fewer are sent at once. [`crate::Worker::new`] sets it by
+    /// [`Limits::with_store_timeout`].
     pub store_slow: Duration,
     /// How long a batch of deletes stays open for more.
     pub delete_linger: Duration,
@@ -82,6 +86,12 @@ pub struct LimitsError {
 }
 
 impl Limits {
+    /// The same for a store that has so long for an append: it is slow when it takes a sixth of that.
+    #[must_use]
+    pub fn with_store_timeout(self, store_timeout: Duration) -> Self {
+        Self { store_slow: store_timeout / SLOW_PART, ..self }
+    }
+
     /// How long a batch of deletes stays open: on FIFO queues not at all, since a group goes on when it is deleted, and what one
     /// group of entries made durable is deleted together anyway.
     pub(super) fn delete_linger(&self) -> Duration {

@@ -235,7 +235,7 @@ async fn a_store_that_never_answers_is_an_outage_and_a_stop_gives_everything_bac
         queue.queue.send(&format!("m{n}"), &format!("e{n}"));
     }
     let limits = Limits { has_dead_letter_queue: true, ..Limits::default() };
-    let run = start(limits, Arc::clone(&queue), Arc::new(Slow(Duration::MAX)));
+    let run = start(limits, Arc::clone(&queue), Arc::new(Slow::new(Duration::MAX)));
     tokio::time::sleep(Duration::from_secs(100)).await;
     assert!(run.health.ready().unwrap_err().to_string().contains("no answer within 30 s"));
     assert!(run.health.live().is_ok(), "waiting for a store is a good reason");
@@ -256,7 +256,7 @@ async fn a_body_that_takes_most_of_the_lease_to_arrive_is_extended_in_time() {
         queue.queue.send(&format!("m{n}"), &format!("e{n}"));
     }
     let limits = Limits { lease: Duration::from_secs(60), ..idle_limits() };
-    let store = Arc::new(Slow(Duration::from_secs(25)));
+    let store = Arc::new(Slow::new(Duration::from_secs(25)));
     let books = start(limits, Arc::clone(&queue), store).end.await.unwrap().books;
     assert_eq!((books.received, books.deleted, books.lease_lost), (3, 3, 0));
     assert!(queue.queue.is_empty());
@@ -361,7 +361,7 @@ async fn entries_that_are_more_than_their_messages_are_made_as_far_as_there_is_r
     }
     let weighing = Arc::new(Weighing::default());
     let limits = Limits { exit_when_idle: None, ..idle_limits() };
-    let run = start_with(Arc::clone(&weighing) as _, limits, Arc::clone(&queue), Arc::new(Slow(Duration::MAX)));
+    let run = start_with(Arc::clone(&weighing) as _, limits, Arc::clone(&queue), Arc::new(Slow::new(Duration::MAX)));
     tokio::time::sleep(Duration::from_secs(25)).await;
     assert_eq!(run.metric("afterimage_messages_in_flight", ""), 200.0);
     let (messages, excess_bytes) =
@@ -372,38 +372,6 @@ async fn entries_that_are_more_than_their_messages_are_made_as_far_as_there_is_r
     assert!(200 * one > 2 * ROOM_BYTES, "there is not room for all: {one} bytes each");
 }
 
-/// Answers after so long, and knows how many appends were on their way when each began.
-struct Counting {
-    takes: Duration,
-    out: AtomicUsize,
-    at_once: Mutex<Vec<usize>>,
-}
-
-#[async_trait]
-impl Store for Counting {
-    fn kind(&self) -> &'static str {
-        "counting"
-    }
-
-    async fn migrate(&self) -> Result<Vec<String>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn append(&self, entries: &[Arc<Entry>], _: &Arrival) -> Vec<Result<(), AppendError>> {
-        let out = self.out.fetch_add(1, Ordering::Relaxed) + 1;
-        self.at_once.lock().unwrap().push(out);
-        tokio::time::sleep(self.takes).await;
-        self.out.fetch_sub(1, Ordering::Relaxed);
-        entries.iter().map(|_| Ok(())).collect()
-    }
-
-    async fn close(&self) {}
-}
-
 /// The time-out is 30 s in these tests.
 #[tokio::test(start_paused = true)]
 async fn a_store_that_takes_more_than_a_sixth_of_its_time_out_is_sent_one_group_at_a_time() {
@@ -412,8 +380,7 @@ async fn a_store_that_takes_more_than_a_sixth_of_its_time_out_is_sent_one_group_
         for n in 0..40 {
             queue.queue.send(&format!("m{n}"), &format!("e{n}"));
         }
-        let takes = Duration::from_secs(seconds);
-        let store = Arc::new(Counting { takes, out: AtomicUsize::new(0), at_once: Mutex::default() });
+        let store = Arc::new(Slow::new(Duration::from_secs(seconds)));
         let limits = Limits { group_entries_max: 1, groups_max: 4, ..idle_limits() };
         let end = start(limits, queue, Arc::clone(&store) as Arc<dyn Store>).end.await.unwrap();
         assert_eq!(end.books.deleted, 40);

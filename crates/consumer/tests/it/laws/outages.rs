@@ -125,9 +125,9 @@ fn polling_starts_a_while_after_the_entry_that_shows_the_end_of_an_outage() {
     assert_eq!(rig.receives().len(), 1);
 }
 
-/// One message a group, four groups at once, and forty messages of which the first four are on their way.
-fn four_on_their_way() -> (Rig, Vec<Group>) {
-    let mut rig = Rig::new(Limits { group_entries_max: 1, groups_max: 4, ..limits() });
+/// Four groups at once, of so many messages, and forty messages of which the first four groups are on their way.
+fn four_on_their_way_of(messages_in_one: usize) -> (Rig, Vec<Group>) {
+    let mut rig = Rig::new(Limits { group_entries_max: messages_in_one, groups_max: 4, ..limits() });
     let mut waiting = messages(40).into_iter();
     for _ in 0..4 {
         rig.receive_next(waiting.by_ref().take(10).collect());
@@ -136,6 +136,10 @@ fn four_on_their_way() -> (Rig, Vec<Group>) {
     let groups = rig.take_groups();
     assert_eq!(groups.len(), 4);
     (rig, groups)
+}
+
+fn four_on_their_way() -> (Rig, Vec<Group>) {
+    four_on_their_way_of(1)
 }
 
 /// How many groups are on their way, again and again, when each time the oldest of them is answered after so long.
@@ -208,15 +212,8 @@ fn an_answer_that_an_outage_held_up_makes_no_store_slow_that_is_back() {
 /// Else a part of the store that is away would slow down all that has nothing to do with it.
 #[test]
 fn an_entry_without_an_answer_makes_no_store_slow() {
-    let mut rig = Rig::new(Limits { group_entries_max: 2, groups_max: 4, ..limits() });
+    let (mut rig, groups) = four_on_their_way_of(2);
     rig.store.leave_unanswered(&["e0", "e2", "e4", "e6"]);
-    let mut waiting = messages(16).into_iter();
-    for _ in 0..2 {
-        rig.receive_next(waiting.by_ref().take(8).collect());
-        rig.pass(Duration::from_millis(5));
-    }
-    let groups = rig.take_groups();
-    assert_eq!(groups.len(), 4);
     rig.pass(Limits::default().store_slow * 2);
     rig.answer_groups(groups);
     rig.pass(Duration::from_millis(5));
